@@ -1,0 +1,207 @@
+//! Organizations: the root accounts, which only the operator makes and changes.
+
+use super::{Account, AccountLimits, AccountStatus, Entitlement, Entitlements, Profile};
+use crate::Plane;
+use crate::actor::Context;
+use crate::audit::{Action, AuditEvent, Target};
+use crate::cluster::Effective;
+use crate::commit::{Change, Commit, Subject};
+use crate::credentials::{Credential, NewCredential, Owner};
+use crate::error::{Conflict, Error, Result};
+use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::limits;
+use crate::members::Member;
+use crate::permissions::PermissionSet;
+use crate::realms;
+use crate::secrets::{KeyFormat, PlainSecret, Sealed};
+use crate::text::{Line, Metadata, Name};
+
+/// An organization to make, with its first member.
+#[derive(Debug)]
+pub struct NewOrganization {
+    /// Its name.
+    pub name: Name,
+    /// The member's name.
+    pub member_name: Name,
+    /// The member's e-mail address.
+    pub member_email: Line,
+}
+
+/// An organization that was made, its first member, and its master key's plaintext.
+#[derive(Debug)]
+pub struct CreatedOrganization {
+    /// The root account.
+    pub account: Account,
+    /// Its first member.
+    pub member: Member,
+    /// The master key.
+    pub key: Credential,
+    /// The plaintext, here and nowhere else.
+    pub secret: PlainSecret,
+}
+
+impl Plane {
+    /// Makes the plane's first organization.
+    ///
+    /// # Errors
+    /// [`Conflict::AlreadyInitialized`] where there is one, [`crate::error::Denial::OperatorOnly`].
+    pub async fn initialize(
+        &self,
+        context: &Context,
+        new: NewOrganization,
+    ) -> Result<CreatedOrganization> {
+        context.actor.require_operator()?;
+        if !self.store.list_organizations(None, 1).await?.is_empty() {
+            return Err(Error::Conflict(Conflict::AlreadyInitialized));
+        }
+        self.create_organization(context, new).await
+    }
+
+    /// Makes a further organization.
+    ///
+    /// # Errors
+    /// [`crate::error::Denial::OperatorOnly`].
+    pub async fn create_organization(
+        &self,
+        context: &Context,
+        new: NewOrganization,
+    ) -> Result<CreatedOrganization> {
+        context.actor.require_operator()?;
+        let now = self.clock.now();
+        let id = AccountId::generate(&*self.rng, now);
+        let member_id = MemberId::generate(&*self.rng, now);
+        let member = Member {
+            id: member_id,
+            account: id,
+            realm: realms::LOCAL.into(),
+            subject: member_id.to_uuid().into(),
+            name: Some(new.member_name),
+            email: Some(new.member_email),
+        };
+        let account = Account {
+            id,
+            parent: None,
+            name: new.name,
+            profile: Profile::default(),
+            metadata: Metadata::empty(),
+            status: AccountStatus::Active,
+            entitlements: Entitlements::default(),
+            limits: AccountLimits::default(),
+            created_by: member.id,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        let (key, secret) = Credential::issue(
+            CredentialId::generate(&*self.rng, now),
+            NewCredential {
+                owner: Owner::Account { account: id, root: id, member: member.id },
+                format: KeyFormat::Native,
+                name: Name::parse("master").ok(),
+                permissions: PermissionSet::master(),
+                expires_at: None,
+            },
+            now,
+            self,
+        );
+        let audit = self
+            .audit_event(context, id, now, Action::OrganizationCreated, Target::Account(id))
+            .with("key_id", key.id)
+            .with("member_id", member.id);
+        let account = Sealed::new(account, &self.secrets);
+        let key = Sealed::new(key, &self.secrets);
+        let commit = Commit::audited(self.seal(audit));
+        self.store.insert_organization(&account, &member, &key, commit).await?;
+        Ok(CreatedOrganization {
+            account: account.into_record(),
+            member,
+            key: key.into_record(),
+            secret,
+        })
+    }
+
+    /// Organizations by id, at most a page of them, beginning after `after`.
+    ///
+    /// # Errors
+    /// [`crate::error::Denial::OperatorOnly`].
+    pub async fn list_organizations(
+        &self,
+        context: &Context,
+        after: Option<AccountId>,
+    ) -> Result<Vec<Account>> {
+        context.actor.require_operator()?;
+        let found = self.store.list_organizations(after, limits::LIST_PAGE_MAX).await?;
+        found.into_iter().map(|account| account.open(&self.secrets)).collect()
+    }
+
+    /// Suspends an organization, and with it every account and credential of its tree, or lets it
+    /// go on.
+    ///
+    /// # Errors
+    /// [`Conflict::Closed`], [`crate::error::Denial::OperatorOnly`], not found.
+    pub async fn set_organization_suspended(
+        &self,
+        context: &Context,
+        id: AccountId,
+        suspended: bool,
+    ) -> Result<(Account, Effective)> {
+        let (status, action) = if suspended {
+            (AccountStatus::Suspended, Action::AccountSuspended)
+        } else {
+            (AccountStatus::Active, Action::AccountResumed)
+        };
+        self.change_organization(context, id, action, |account, now| {
+            account.set_status(status, now).map_err(Error::Conflict)
+        })
+        .await
+    }
+
+    /// Gives an organization an entitlement or takes it away.
+    ///
+    /// # Errors
+    /// [`crate::error::Denial::OperatorOnly`], not found.
+    pub async fn entitle_organization(
+        &self,
+        context: &Context,
+        id: AccountId,
+        entitlement: Entitlement,
+        given: bool,
+    ) -> Result<(Account, Effective)> {
+        let action = if given { Action::EntitlementGiven } else { Action::EntitlementTaken };
+        self.change_organization(context, id, action, |account, now| {
+            account.entitlements.set(entitlement, given);
+            account.touch(now);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change_organization(
+        &self,
+        context: &Context,
+        id: AccountId,
+        action: Action,
+        change: impl Fn(&mut Account, crate::clock::Timestamp) -> Result<()> + Send,
+    ) -> Result<(Account, Effective)> {
+        context.actor.require_operator()?;
+        for _ in 0..limits::RETRIES_MAX {
+            let mut account = self.organization(id).await?;
+            let now = self.clock.now();
+            change(&mut account, now)?;
+            let audit: AuditEvent = self.audit_event(context, id, now, action, Target::Account(id));
+            let change = Change::new(&*self.rng, id, [Subject::Account(id)]);
+            let account = Sealed::new(account, &self.secrets);
+            let commit = Commit::changing(self.seal(audit), change.clone());
+            match self.store.update_account(&account, commit).await {
+                Err(Error::Conflict(Conflict::Changed)) => {}
+                outcome => {
+                    let effective = self.publish(&change, outcome)?;
+                    let account = account.into_record();
+                    self.cluster.note_account(&account, effective);
+                    return Ok((account, effective));
+                }
+            }
+        }
+        Err(Error::Conflict(Conflict::Changed))
+    }
+}

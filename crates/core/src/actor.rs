@@ -1,0 +1,177 @@
+//! Who asks: the actor of a request, and what that actor may reach and do.
+
+use crate::error::{Denial, Error, Result};
+use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::permissions::{PermissionSet, Right};
+use crate::text::{Line, Name};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A request's actor and where it came from. The first argument of every operation.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who asks.
+    pub actor: Actor,
+    /// The request's id, for the audit trail.
+    pub request_id: Box<str>,
+    /// The client's address, where there is one.
+    pub address: Option<IpAddr>,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// Holder of an API key or platform key.
+    Key(KeyActor),
+    /// A person, by an admin JWT.
+    Member(MemberActor),
+    /// Whoever can use the machine itself: the local command line.
+    Operator(OperatorActor),
+}
+
+/// Holder of an API key or platform key.
+#[derive(Clone, Debug)]
+pub struct KeyActor {
+    /// The key.
+    pub id: CredentialId,
+    /// Its name.
+    pub name: Option<Name>,
+    /// The member who made it; a platform key has none.
+    pub member: Option<MemberId>,
+    /// What the key reaches.
+    pub scope: Scope,
+    /// What it may do there.
+    pub permissions: Arc<PermissionSet>,
+}
+
+/// What a key reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every tree: a platform key.
+    Plane,
+    /// One account; for a root account, its sub-accounts too.
+    Account {
+        /// The account.
+        account: AccountId,
+        /// The root account of its tree.
+        root: AccountId,
+    },
+}
+
+/// A person, by an admin JWT that was admitted to a tenant.
+#[derive(Clone, Debug)]
+pub struct MemberActor {
+    /// The realm that vouches for them.
+    pub realm: Box<str>,
+    /// Who they are there.
+    pub subject: Box<str>,
+    /// Their name, from the claims.
+    pub name: Option<Name>,
+    /// Their e-mail address, from the claims.
+    pub email: Option<Line>,
+    /// The organization that they act for.
+    pub tenant: AccountId,
+    /// The organization that their token is bound to.
+    pub own_tenant: Option<AccountId>,
+    /// What their roles allow.
+    pub permissions: Arc<PermissionSet>,
+}
+
+/// The operator, acting for an organization where an operation needs one.
+#[derive(Clone, Copy, Debug)]
+pub struct OperatorActor {
+    /// The organization.
+    pub organization: Option<AccountId>,
+}
+
+impl Actor {
+    /// The root account of the tree in which the actor acts.
+    ///
+    /// # Errors
+    /// [`Denial::NoOrganization`] for platform keys and an operator who named none.
+    pub fn organization(&self) -> Result<AccountId> {
+        match self {
+            Self::Key(KeyActor { scope: Scope::Account { root, .. }, .. }) => Some(*root),
+            Self::Key(KeyActor { scope: Scope::Plane, .. }) => None,
+            Self::Member(member) => Some(member.tenant),
+            Self::Operator(operator) => operator.organization,
+        }
+        .ok_or(Error::Forbidden(Denial::NoOrganization))
+    }
+
+    /// The account that the actor itself belongs to.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Key(KeyActor { scope: Scope::Account { account, .. }, .. }) => Some(*account),
+            Self::Key(KeyActor { scope: Scope::Plane, .. }) | Self::Operator(_) => None,
+            Self::Member(member) => Some(member.tenant),
+        }
+    }
+
+    /// True for the credential of a sub-account.
+    #[must_use]
+    pub fn is_sub_account(&self) -> bool {
+        matches!(self, Self::Key(KeyActor { scope: Scope::Account { account, root }, .. }) if account != root)
+    }
+
+    /// True where `account` of `root`'s tree is the actor's to see: its own, or one below it. For
+    /// everything else the actor gets the answer for what does not exist.
+    #[must_use]
+    pub fn reaches(&self, root: AccountId, account: Option<AccountId>) -> bool {
+        match self {
+            Self::Key(KeyActor { scope, .. }) => match scope {
+                Scope::Plane => true,
+                Scope::Account { account: own, root: own_root } => {
+                    *own_root == root && (own == own_root || account == Some(*own))
+                }
+            },
+            Self::Member(member) => member.tenant == root,
+            Self::Operator(operator) => operator.organization.is_none_or(|own| own == root),
+        }
+    }
+
+    fn permissions(&self) -> Option<&PermissionSet> {
+        match self {
+            Self::Key(key) => Some(&key.permissions),
+            Self::Member(member) => Some(&member.permissions),
+            // The operator owns the machine and the store on it: there is nothing to keep from them.
+            Self::Operator(_) => None,
+        }
+    }
+
+    /// Refuses an actor without `right`.
+    ///
+    /// # Errors
+    /// [`Denial::Permission`].
+    pub fn require(&self, right: Right) -> Result<()> {
+        if self.permissions().is_none_or(|own| right.is_granted_by(own)) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::Permission(right)))
+        }
+    }
+
+    /// Refuses to let an actor grant what it lacks.
+    ///
+    /// # Errors
+    /// [`Denial::GrantExceedsOwn`].
+    pub fn require_grant(&self, granted: &PermissionSet) -> Result<()> {
+        if self.permissions().is_none_or(|own| own.covers(granted)) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::GrantExceedsOwn))
+        }
+    }
+
+    /// Refuses everybody but the operator.
+    ///
+    /// # Errors
+    /// [`Denial::OperatorOnly`].
+    pub fn require_operator(&self) -> Result<()> {
+        match self {
+            Self::Operator(_) => Ok(()),
+            Self::Key(_) | Self::Member(_) => Err(Error::Forbidden(Denial::OperatorOnly)),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Audit events: who did what to which thing, when, from where. Written with the change itself,
+//! in the same transaction, and sealed one by one.
+//!
+//! What an event may hold is listed here by name: ids, words and the first characters of a key,
+//! never a secret's value and never what a caller wrote.
+
+use crate::Plane;
+use crate::actor::{Actor, Context};
+use crate::clock::Timestamp;
+use crate::ids::{AccountId, CredentialId, EventId, MemberId, ServiceAccountId};
+use crate::secrets::{MacWriter, Protected, SealKey, Sealed};
+use std::net::IpAddr;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Its id.
+    pub id: EventId,
+    /// The root account whose chain it belongs to; [`AccountId::PLANE`] for the operator's own.
+    pub root: AccountId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who did it: the actor's kind and id.
+    pub actor: (&'static str, String),
+    /// What was done.
+    pub action: Action,
+    /// To which thing: its kind and id.
+    pub target: (&'static str, String),
+    /// Further facts, by name.
+    pub facts: Vec<(&'static str, String)>,
+    /// The request that did it.
+    pub request_id: Box<str>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+}
+
+impl AuditEvent {
+    /// Adds a fact.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl std::fmt::Display) -> Self {
+        self.facts.push((name, value.to_string()));
+        self
+    }
+}
+
+impl Protected for AuditEvent {
+    const TABLE: &'static str = "audit_events";
+    const KEY: SealKey = SealKey::Audit;
+
+    fn printed_id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn write_to(&self, mac: &mut MacWriter) {
+        let Self { id, root, at, actor, action, target, facts, request_id, address } = self;
+        mac.bytes(id.as_bytes());
+        mac.bytes(root.as_bytes());
+        mac.number(at.micros());
+        mac.text(actor.0);
+        mac.text(&actor.1);
+        mac.text(action.as_str());
+        mac.text(target.0);
+        mac.text(&target.1);
+        mac.number(i64::try_from(facts.len()).unwrap_or(i64::MAX));
+        for (name, value) in facts {
+            mac.text(name);
+            mac.text(value);
+        }
+        mac.text(request_id);
+        mac.optional(address.map(|address| address.to_string()), |mac, text| mac.text(&text));
+    }
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// An organization, its first member and master key were made.
+    OrganizationCreated,
+    /// A sub-account and its first key were made.
+    AccountCreated,
+    /// An account was suspended.
+    AccountSuspended,
+    /// A suspended account goes on.
+    AccountResumed,
+    /// An organization got an entitlement.
+    EntitlementGiven,
+    /// An organization lost an entitlement.
+    EntitlementTaken,
+    /// A member was seen for the first time.
+    MemberRecorded,
+    /// A member's name or e-mail address changed.
+    MemberUpdated,
+    /// A platform key was made.
+    PlatformKeyCreated,
+    /// A key was revoked.
+    KeyRevoked,
+    /// A service account and its first secret were made.
+    ServiceAccountCreated,
+    /// An admin token of the local realm was issued.
+    TokenIssued,
+}
+
+impl Action {
+    /// The word in rows and replies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OrganizationCreated => "organization.created",
+            Self::AccountCreated => "account.created",
+            Self::AccountSuspended => "account.suspended",
+            Self::AccountResumed => "account.resumed",
+            Self::EntitlementGiven => "entitlement.given",
+            Self::EntitlementTaken => "entitlement.taken",
+            Self::MemberRecorded => "member.recorded",
+            Self::MemberUpdated => "member.updated",
+            Self::PlatformKeyCreated => "platform_key.created",
+            Self::KeyRevoked => "key.revoked",
+            Self::ServiceAccountCreated => "service_account.created",
+            Self::TokenIssued => "token.issued",
+        }
+    }
+}
+
+/// The thing that something was done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An account.
+    Account(AccountId),
+    /// A key.
+    Key(CredentialId),
+    /// A member.
+    Member(MemberId),
+    /// A service account.
+    ServiceAccount(ServiceAccountId),
+}
+
+impl Target {
+    fn describe(self) -> (&'static str, String) {
+        match self {
+            Self::Account(id) => ("account", id.to_string()),
+            Self::Key(id) => ("key", id.to_string()),
+            Self::Member(id) => ("member", id.to_string()),
+            Self::ServiceAccount(id) => ("service_account", id.to_string()),
+        }
+    }
+}
+
+fn describe(actor: &Actor) -> (&'static str, String) {
+    match actor {
+        Actor::Key(key) => ("key", key.id.to_string()),
+        // Realm and subject, since the same person may be a member of several organizations.
+        Actor::Member(member) => ("member", format!("{}/{}", member.realm, member.subject)),
+        Actor::Operator(_) => ("operator", "local".to_owned()),
+    }
+}
+
+impl Plane {
+    /// The event of a change under `root`, to be sealed into the change's own commit.
+    pub(crate) fn audit_event(
+        &self,
+        context: &Context,
+        root: AccountId,
+        at: Timestamp,
+        action: Action,
+        target: Target,
+    ) -> AuditEvent {
+        let event = AuditEvent {
+            id: EventId::generate(&*self.rng, at),
+            root,
+            at,
+            actor: describe(&context.actor),
+            action,
+            target: target.describe(),
+            facts: Vec::new(),
+            request_id: context.request_id.clone(),
+            address: context.address,
+        };
+        match &context.actor {
+            // Acting for another tenant than the token's own is what an auditor asks for first.
+            Actor::Member(member) if member.own_tenant != Some(member.tenant) => {
+                event.with("acting_for", member.tenant)
+            }
+            _ => event,
+        }
+    }
+
+    pub(crate) fn seal(&self, event: AuditEvent) -> Sealed<AuditEvent> {
+        Sealed::new(event, &self.secrets)
+    }
+}

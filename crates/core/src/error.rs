@@ -1,0 +1,231 @@
+//! The one error type of the rules: a variant per thing that a caller can do about it.
+
+/// Any failure's cause, kept for the log and never shown to a caller.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an operation answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation was refused or could not be done. A verification's refusal is not here: that
+/// is a [`crate::verify::Verdict`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody is known to ask: present another credential.
+    #[error("not authenticated: {0}")]
+    NotAuthenticated(Unauthenticated),
+    /// More than one credential, or one where none belongs: send exactly one, in its header.
+    #[error("ambiguous credentials")]
+    AmbiguousCredentials,
+    /// Known, but not allowed.
+    #[error("forbidden: {0}")]
+    Forbidden(Denial),
+    /// Does not exist, or is not the caller's: the two are not told apart.
+    #[error("{0} does not exist")]
+    NotFound(Kind),
+    /// The input breaks a rule. At least one violation.
+    #[error("{}", Violation::join(.0))]
+    Invalid(Vec<Violation>),
+    /// A request cannot be read at all.
+    #[error("malformed request: {0}")]
+    Malformed(&'static str),
+    /// Clashes with what is stored.
+    #[error("conflict: {0}")]
+    Conflict(Conflict),
+    /// A cap on how many there may be is reached.
+    #[error("limit {limit} of {max} is reached")]
+    LimitReached {
+        /// Which cap.
+        limit: &'static str,
+        /// Its value.
+        max: u32,
+    },
+    /// A part of the product that this version does not have.
+    #[error("not implemented: {0}")]
+    NotImplemented(&'static str),
+    /// The store has no room left: free some.
+    #[error("the store is full")]
+    StorageFull,
+    /// A stored row is not what its writer sealed. Logged as an alarm; the row is not used.
+    #[error("row {id} of {table} fails its integrity check: {problem}")]
+    Integrity {
+        /// The table.
+        table: &'static str,
+        /// The row's id, printed.
+        id: String,
+        /// Which rule it breaks.
+        problem: &'static str,
+    },
+    /// Something that is needed does not answer: try again later.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// A defect.
+    #[error("internal error")]
+    Internal(#[source] BoxError),
+}
+
+impl Error {
+    /// The refusal of one field.
+    #[must_use]
+    pub fn invalid(field: impl Into<std::borrow::Cow<'static, str>>, problem: Problem) -> Self {
+        Self::Invalid(vec![Violation { field: field.into(), problem }])
+    }
+
+    /// A failure of something outside the rules.
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// A defect, with its cause.
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+/// Why nobody is known to ask. Strangers see the first two told apart and nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// No credential was presented.
+    #[error("no credential")]
+    Missing,
+    /// What was presented does not open anything, for whatever reason.
+    #[error("invalid credential")]
+    Invalid,
+    /// An admin JWT lives longer than its realm allows.
+    #[error("the token's lifetime is too long")]
+    TokenTooLongLived,
+}
+
+/// Why a known caller is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The named permission is missing.
+    #[error("permission {0} is missing")]
+    Permission(crate::permissions::Right),
+    /// Sub-accounts have no sub-accounts.
+    #[error("sub-accounts do not nest")]
+    SubAccountsDoNotNest,
+    /// The organization has no such entitlement.
+    #[error("the organization is not entitled to {0}")]
+    NotEntitled(crate::accounts::Entitlement),
+    /// A grant would exceed what the grantor has.
+    #[error("nobody grants permissions that they lack")]
+    GrantExceedsOwn,
+    /// The token's roles allow nothing here.
+    #[error("the role tenant_admin or super_admin is required")]
+    Role,
+    /// The tenant is not the token's.
+    #[error("the tenant is not the token's")]
+    TenantMismatch,
+    /// Only the operator, on the machine itself, does this.
+    #[error("only the operator does this")]
+    OperatorOnly,
+    /// Asks for an organization, and the caller names none.
+    #[error("no organization is named")]
+    NoOrganization,
+    /// The client sent an id, which only the server draws.
+    #[error("ids are drawn by the server")]
+    ClientGeneratedId,
+}
+
+/// Kinds of things that may not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Kind {
+    /// An account.
+    #[error("account")]
+    Account,
+    /// An API key.
+    #[error("key")]
+    Key,
+    /// A member.
+    #[error("member")]
+    Member,
+    /// A path that the server does not know.
+    #[error("path")]
+    Path,
+}
+
+/// How something clashes with what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// Somebody else changed the record in between.
+    #[error("the record has changed")]
+    Changed,
+    /// A unique value is taken.
+    #[error("a unique value is taken")]
+    Taken,
+    /// The plane already has its first organization.
+    #[error("already initialized")]
+    AlreadyInitialized,
+    /// A closed account stays closed.
+    #[error("the account is closed")]
+    Closed,
+    /// The resource named in the request has another type.
+    #[error("the resource type does not belong to this collection")]
+    WrongType,
+}
+
+/// One field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The field's name in the domain, with dots between levels. Surfaces map it to their own.
+    pub field: std::borrow::Cow<'static, str>,
+    /// The broken rule.
+    pub problem: Problem,
+}
+
+impl Violation {
+    fn join(violations: &[Self]) -> String {
+        let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        texts.join("; ")
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.field, self.problem)
+    }
+}
+
+/// A broken rule. The texts follow the field's name and never hold the rejected value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// A required field is absent.
+    #[error("is required")]
+    Missing,
+    /// A value of another JSON type.
+    #[error("must be {0}")]
+    WrongType(&'static str),
+    /// Nothing that could be seen.
+    #[error("must not be blank")]
+    Blank,
+    /// Too many characters.
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
+    /// Too many bytes.
+    #[error("must have at most {0} bytes")]
+    TooLarge(usize),
+    /// Too many elements.
+    #[error("must have at most {0} entries")]
+    TooMany(usize),
+    /// Control, NUL or text-direction characters.
+    #[error("must not contain control or text-direction characters")]
+    ForbiddenCharacter,
+    /// A number outside its range.
+    #[error("must be between {0} and {1}")]
+    OutOfRange(i64, i64),
+    /// A field that only the server sets.
+    #[error("is set by the server")]
+    ServerSet,
+    /// Not of the field's form.
+    #[error("is not well-formed")]
+    Malformed,
+    /// Not of the permission's form, or a permission of Tenantry that does not exist.
+    #[error("is not a known permission")]
+    UnknownPermission,
+    /// A time that has passed.
+    #[error("must be in the future")]
+    NotInFuture,
+    /// A name that is set apart.
+    #[error("is reserved")]
+    Reserved,
+}

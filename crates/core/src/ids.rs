@@ -1,0 +1,238 @@
+//! Identifiers: one 128-bit number (`UUIDv7`) each, with several spellings.
+//!
+//! The native API prints a prefix and 22 base58 characters, two of the dialects print a UUID.
+//! Each spelling has a parser of its own that accepts nothing else, so that an id has exactly one
+//! text per spelling.
+
+use crate::clock::Timestamp;
+use crate::rng::{self, Rng};
+use uuid::Uuid;
+
+/// Digits of a 128-bit number in base58.
+pub const BASE58_DIGITS: usize = 22;
+
+/// A text that does not spell an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id")]
+pub struct InvalidId;
+
+fn generate(rng: &dyn Rng, now: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
+    *uuid::Builder::from_unix_timestamp_millis(millis, &rng::draw::<10>(rng)).as_uuid().as_bytes()
+}
+
+/// Spells 16 bytes as 22 base58 digits, most significant first.
+#[must_use]
+pub fn to_base58(bytes: [u8; 16]) -> String {
+    // A leading zero byte becomes one digit `1`, which is also the digit of value zero: leading
+    // ones carry no value, so the number may be cut or padded with them to its fixed width.
+    let digits = bs58::encode(bytes).into_string();
+    let digits = digits.trim_start_matches('1');
+    format!("{digits:1>BASE58_DIGITS$}")
+}
+
+/// Reads what [`to_base58`] printed.
+///
+/// # Errors
+/// [`InvalidId`] unless the text is 22 base58 digits of a number below 2^128.
+pub fn from_base58(text: &str) -> Result<[u8; 16], InvalidId> {
+    if text.len() != BASE58_DIGITS {
+        return Err(InvalidId);
+    }
+    let mut buffer = [0_u8; BASE58_DIGITS];
+    let length = bs58::decode(text.trim_start_matches('1')).onto(&mut buffer[..]);
+    let length = length.map_err(|_| InvalidId)?;
+    let mut bytes = [0; 16];
+    let start = 16_usize.checked_sub(length).ok_or(InvalidId)?;
+    bytes[start..].copy_from_slice(&buffer[..length]);
+    Ok(bytes)
+}
+
+/// Reads a UUID in its hyphenated form (RFC 9562 §4), either case; no braces, no URN.
+///
+/// # Errors
+/// [`InvalidId`] for anything else.
+pub fn from_uuid(text: &str) -> Result<[u8; 16], InvalidId> {
+    if text.len() != 36 {
+        return Err(InvalidId);
+    }
+    Uuid::try_parse(text).map(Uuid::into_bytes).map_err(|_| InvalidId)
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// What the native spelling begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Draws a new id that sorts by time.
+            #[must_use]
+            pub fn generate(rng: &dyn Rng, now: Timestamp) -> Self {
+                Self(generate(rng, now))
+            }
+
+            /// The id of a stored row.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The number itself, most significant byte first.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// Reads the native spelling, prefix and 22 base58 digits.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for anything else.
+            pub fn parse_native(text: &str) -> Result<Self, InvalidId> {
+                from_base58(text.strip_prefix($prefix).ok_or(InvalidId)?).map(Self)
+            }
+
+            /// Reads the UUID spelling.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for anything else.
+            pub fn parse_uuid(text: &str) -> Result<Self, InvalidId> {
+                from_uuid(text).map(Self)
+            }
+
+            /// Reads either spelling, as the native API and the command line do.
+            ///
+            /// # Errors
+            /// [`InvalidId`] for anything else.
+            pub fn parse_any(text: &str) -> Result<Self, InvalidId> {
+                Self::parse_native(text).or_else(|_| Self::parse_uuid(text))
+            }
+
+            /// The UUID spelling, lower case.
+            #[must_use]
+            pub fn to_uuid(self) -> String {
+                Uuid::from_bytes(self.0).hyphenated().to_string()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}{}", $prefix, to_base58(self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// An account: a root account (organization) or a sub-account.
+    AccountId,
+    "acc_"
+);
+id!(
+    /// A credential: an API key, a platform key or a client secret.
+    CredentialId,
+    "key_"
+);
+id!(
+    /// A service account.
+    ServiceAccountId,
+    "svc_"
+);
+id!(
+    /// A member of a root account.
+    MemberId,
+    "mem_"
+);
+id!(
+    /// An audit event.
+    EventId,
+    "evt_"
+);
+
+impl AccountId {
+    /// Stands for the plane itself where a root account is asked for: the owner of platform keys
+    /// and of the operator's own audit events. No account has it.
+    pub const PLANE: Self = Self([0; 16]);
+}
+
+impl CredentialId {
+    /// The spelling of a client secret's id, `sec_` and 22 base58 digits.
+    #[must_use]
+    pub fn to_secret(self) -> String {
+        format!("sec_{}", to_base58(self.0))
+    }
+}
+
+impl ServiceAccountId {
+    /// The spelling of the service-accounts dialect, `sa-` and the UUID.
+    #[must_use]
+    pub fn to_dialect(self) -> String {
+        format!("sa-{}", self.to_uuid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_id_has_the_contracts_width() {
+        for bytes in [[0; 16], [0xff; 16], [1; 16]] {
+            assert_eq!(to_base58(bytes).len(), 22);
+        }
+        assert_eq!(to_base58([0; 16]), "1".repeat(22));
+    }
+
+    #[test]
+    fn the_contracts_example_ids_are_ids() {
+        let id = AccountId::parse_native("acc_G5aNFLDZd6es1brCrj7QFi").expect("an id");
+        assert_eq!(id.to_string(), "acc_G5aNFLDZd6es1brCrj7QFi");
+        assert!(CredentialId::parse_native("key_PD5omomyAxXscwKde4mpUS").is_ok());
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for text in [
+            "",
+            "acc_",
+            "acc_G5aNFLDZd6es1brCrj7QF",
+            "acc_G5aNFLDZd6es1brCrj7QFii",
+            "key_G5aNFLDZd6es1brCrj7QFi",
+            "acc_G5aNFLDZd6es1brCrj7QF0",
+            "acc_zzzzzzzzzzzzzzzzzzzzzz",
+            "{3fa85f64-5717-4562-b3fc-2c963f66afa6}",
+            "urn:uuid:3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "3fa85f6457174562b3fc2c963f66afa6",
+            "acc_ééééééééééé",
+        ] {
+            assert_eq!(AccountId::parse_any(text), Err(InvalidId), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_spelling_reads_back(bytes: [u8; 16]) {
+            let id = AccountId::from_bytes(bytes);
+            prop_assert_eq!(AccountId::parse_native(&id.to_string()), Ok(id));
+            prop_assert_eq!(AccountId::parse_uuid(&id.to_uuid()), Ok(id));
+            prop_assert_eq!(AccountId::parse_uuid(&id.to_uuid().to_uppercase()), Ok(id));
+        }
+
+        #[test]
+        fn a_text_that_reads_is_the_text_that_is_printed(text in "acc_[1-9A-HJ-NP-Za-km-z]{22}") {
+            if let Ok(id) = AccountId::parse_native(&text) {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Every limit that the rules hold, by name and unit (security.md §9 of the design; the operator's
+//! page `docs/operating/limits.md` lists them with the server's own).
+
+use std::time::Duration;
+
+/// Sub-accounts' concurrent calls where neither the account nor its root account says otherwise.
+pub const CONCURRENT_CALLS_DEFAULT: u32 = 10;
+/// Most concurrent calls that a limit may name.
+pub const CONCURRENT_CALLS_MAX: u32 = 1_000_000;
+/// Most service accounts of one root account unless configured.
+pub const SERVICE_ACCOUNTS_MAX: u32 = 100;
+/// Most permissions of one credential or service account.
+pub const PERMISSIONS_MAX: usize = 64;
+/// Longest segment of a permission, in bytes.
+pub const PERMISSION_SEGMENT_BYTES_MAX: usize = 64;
+/// Longest name, in Unicode scalar values after NFC.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Longest profile attribute, in Unicode scalar values.
+pub const PROFILE_CHARS_MAX: usize = 200;
+/// Largest metadata object, in bytes of compact JSON.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+/// Most networks in a credential's allow-list.
+pub const ALLOWED_IPS_MAX: usize = 64;
+/// Deepest nesting of a JSON document from outside.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// Most values (members and elements counted) of a JSON document from outside.
+pub const JSON_NODES_MAX: usize = 256;
+/// Longest credential that is looked at, in bytes.
+pub const CREDENTIAL_BYTES_MAX: usize = 128;
+/// Longest JWT that is looked at, in bytes.
+pub const JWT_BYTES_MAX: usize = 8 * 1024;
+/// How far a realm's clock may be off.
+pub const JWT_LEEWAY: Duration = Duration::from_secs(30);
+/// Longest life of an admin JWT, `exp - iat`.
+pub const JWT_LIFETIME_MAX: Duration = Duration::from_hours(24);
+/// How long an unknown credential is remembered as unknown.
+pub const NOT_FOUND_TTL: Duration = Duration::from_secs(1);
+/// Unknown credentials remembered at once.
+pub const NOT_FOUND_ENTRIES_MAX: usize = 65_536;
+/// Credentials held by the verify cache unless configured.
+pub const VERIFY_CACHE_ENTRIES: usize = 1_000_000;
+/// Organizations in one page of a list.
+pub const LIST_PAGE_MAX: u32 = 100;
+/// Attempts at a change that another change overtook, or at a name or id that was taken.
+pub const RETRIES_MAX: u32 = 8;
+/// Longest password of a customer's database, in bytes.
+pub const DATABASE_PASSWORD_BYTES_MAX: usize = 1024;
+/// Longest host name of a customer's database, in bytes (RFC 1035 §2.3.4).
+pub const DATABASE_HOST_BYTES_MAX: usize = 253;

@@ -1,0 +1,114 @@
+//! The plane: what every surface holds. Its methods are the use cases; each stands in the module
+//! of its feature and exists once.
+
+use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::limits;
+use crate::realms::Realms;
+use crate::rng::Rng;
+use crate::secrets::Secrets;
+use crate::secrets::plain::KeyPrefix;
+use crate::store::Store;
+use std::sync::Arc;
+
+/// The rules, and all that they need from outside.
+pub struct Plane {
+    /// What is remembered.
+    pub(crate) store: Arc<dyn Store>,
+    /// What this node knows of changes.
+    pub(crate) cluster: Cluster,
+    /// What time it is.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Chance.
+    pub(crate) rng: Arc<dyn Rng>,
+    /// The operator's secrets.
+    pub(crate) secrets: Secrets,
+    /// Whose admin JWTs are believed.
+    pub(crate) realms: Realms,
+    /// What the operator configured.
+    pub(crate) policy: Policy,
+    /// Names of service accounts are drawn one at a time on a node, so that creates of the same
+    /// second do not race each other for the same suffix.
+    pub(crate) service_account_names: tokio::sync::Mutex<()>,
+}
+
+/// What the operator configured.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What native keys begin with.
+    pub key_prefix: KeyPrefix,
+    /// Most service accounts of one organization.
+    pub service_accounts_max: u32,
+    /// Credentials in the verify cache.
+    pub cache_entries: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            key_prefix: KeyPrefix::default(),
+            service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
+            cache_entries: limits::VERIFY_CACHE_ENTRIES,
+        }
+    }
+}
+
+/// What a plane is made of.
+pub struct Parts {
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub rng: Arc<dyn Rng>,
+    /// The operator's secrets.
+    pub secrets: Secrets,
+    /// Whose admin JWTs are believed.
+    pub realms: Realms,
+    /// What the operator configured.
+    pub policy: Policy,
+}
+
+impl Plane {
+    /// A plane on one node.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            cluster: Cluster::single(parts.policy.cache_entries),
+            store: parts.store,
+            clock: parts.clock,
+            rng: parts.rng,
+            secrets: parts.secrets,
+            realms: parts.realms,
+            policy: parts.policy,
+            service_account_names: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// What the operator configured.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The plane's clock, for what surfaces print and measure.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The plane's randomness, for request ids.
+    #[must_use]
+    pub fn rng(&self) -> &dyn Rng {
+        &*self.rng
+    }
+
+    /// Whether the plane can answer: its store can be read.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn check_ready(&self) -> Result<()> {
+        self.store.check().await
+    }
+}

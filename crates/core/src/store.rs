@@ -1,0 +1,190 @@
+//! The port to the store. A method is one transaction and one sentence of documentation; it takes
+//! finished records and makes no choices.
+//!
+//! The conformance suite in `crates/backends/tests/conformance/` is the specification: every
+//! method has a function there and every backend runs it.
+
+use crate::accounts::Account;
+use crate::commit::{Commit, Revision};
+use crate::credentials::Credential;
+use crate::error::Result;
+use crate::ids::{AccountId, CredentialId};
+use crate::members::Member;
+use crate::secrets::{Sealed, Tag, Unverified};
+use crate::service_accounts::ServiceAccount;
+use async_trait::async_trait;
+
+/// Everything that the plane asks of a store.
+pub trait Store:
+    AccountStore + AuditStore + CredentialStore + HealthStore + MemberStore + ServiceAccountStore
+{
+}
+
+impl<T> Store for T where
+    T: AccountStore
+        + AuditStore
+        + CredentialStore
+        + HealthStore
+        + MemberStore
+        + ServiceAccountStore
+{
+}
+
+/// What a committed change left in the change log: the place of its last row.
+pub type Committed = Option<Revision>;
+
+/// Accounts.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Stores a new root account with its first member and master key.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where an id or the key's tag exists.
+    async fn insert_organization(
+        &self,
+        account: &Sealed<Account>,
+        member: &Member,
+        key: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Stores a new sub-account with its first key.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where an id or the key's tag exists.
+    async fn insert_account(
+        &self,
+        account: &Sealed<Account>,
+        key: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Looks an account of `root`'s tree up by id; `root` itself is one of them.
+    async fn find_account(
+        &self,
+        root: AccountId,
+        id: AccountId,
+    ) -> Result<Option<Unverified<Account>>>;
+
+    /// Lists at most `limit` root accounts by id, beginning after `after`.
+    async fn list_organizations(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Unverified<Account>>>;
+
+    /// Replaces an account's record by its next version.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless the stored version is the one before.
+    async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed>;
+}
+
+/// API keys, platform keys and client secrets.
+#[async_trait]
+pub trait CredentialStore: Send + Sync {
+    /// Stores a new credential.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where its id or tag exists.
+    async fn insert_credential(
+        &self,
+        credential: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Looks a credential up by tag, with the rows that decide about it and the head of their
+    /// shard of the change log, all of one instant; revoked and expired ones included.
+    async fn find_credential_by_tag(&self, tag: &Tag) -> Result<Option<Found>>;
+
+    /// Looks a credential of `root`'s tree up by id.
+    async fn find_credential(
+        &self,
+        root: AccountId,
+        id: CredentialId,
+    ) -> Result<Option<Unverified<Credential>>>;
+
+    /// Replaces a credential's record by its next version.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless the stored version is the one before.
+    async fn update_credential(
+        &self,
+        credential: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// The head of the shard that `root`'s changes are written to.
+    async fn find_revision(&self, root: AccountId) -> Result<Revision>;
+}
+
+/// A credential and the rows that decide about it.
+pub struct Found {
+    /// The credential.
+    pub credential: Unverified<Credential>,
+    /// Its service account, for a client secret.
+    pub service_account: Option<Unverified<ServiceAccount>>,
+    /// Its account, unless it is a platform key.
+    pub account: Option<Unverified<Account>>,
+    /// That account's parent, for a sub-account.
+    pub parent: Option<Unverified<Account>>,
+    /// The head of the root account's shard when these rows were read.
+    pub revision: Revision,
+}
+
+/// Members.
+#[async_trait]
+pub trait MemberStore: Send + Sync {
+    /// Looks a member of `root` up by realm and subject.
+    async fn find_member(
+        &self,
+        root: AccountId,
+        realm: &str,
+        subject: &str,
+    ) -> Result<Option<Member>>;
+
+    /// Stores a member, or new name and e-mail address of the member with this id.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where another member of the account has the realm and subject.
+    async fn save_member(&self, member: &Member, commit: Commit) -> Result<Committed>;
+}
+
+/// Service accounts.
+#[async_trait]
+pub trait ServiceAccountStore: Send + Sync {
+    /// Stores a new service account with its first secret, unless its account then had more than
+    /// `max` that are not deleted.
+    ///
+    /// # Errors
+    /// `LimitReached`, before anything else; `Conflict(Taken)` where the name is taken within the
+    /// account or the client id, an id or the tag anywhere.
+    async fn insert_service_account(
+        &self,
+        service_account: &Sealed<ServiceAccount>,
+        secret: &Sealed<Credential>,
+        max: u32,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Lists the names of an account's service accounts that are `base`, or `base` and a suffix.
+    async fn list_service_account_names(
+        &self,
+        account: AccountId,
+        base: &str,
+    ) -> Result<Vec<String>>;
+}
+
+/// The audit trail.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Stores an event that no change of another record goes with.
+    async fn insert_audit_event(&self, commit: Commit) -> Result<Committed>;
+}
+
+/// Whether the store answers.
+#[async_trait]
+pub trait HealthStore: Send + Sync {
+    /// Reads something, to see that reading works.
+    async fn check(&self) -> Result<()>;
+}

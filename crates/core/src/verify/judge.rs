@@ -1,0 +1,120 @@
+//! The verdict: the codes, and the order in which their rules are looked at.
+
+use super::known::{Known, Standing};
+use crate::clock::Timestamp;
+use crate::credentials::CredentialStatus;
+use crate::permissions::Permission;
+use crate::service_accounts::ServiceAccountStatus;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The answer to a verification. Variants stand in the order in which their rules are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Not a credential by its form.
+    Malformed,
+    /// Unknown, or of somebody else's tree.
+    NotFound,
+    /// Its account's database is still being made.
+    AccountProvisioning,
+    /// Ended for good.
+    Revoked,
+    /// Switched off.
+    Disabled,
+    /// Past its end.
+    Expired,
+    /// Its account, or the account above, is suspended.
+    AccountSuspended,
+    /// Its account, or the account above, is closed.
+    AccountClosed,
+    /// Not from one of its networks.
+    IpNotAllowed,
+    /// Lacks a permission that was asked for.
+    InsufficientPermissions,
+    /// Yes.
+    Valid,
+}
+
+impl Code {
+    /// The word in replies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "MALFORMED",
+            Self::NotFound => "NOT_FOUND",
+            Self::AccountProvisioning => "ACCOUNT_PROVISIONING",
+            Self::Revoked => "REVOKED",
+            Self::Disabled => "DISABLED",
+            Self::Expired => "EXPIRED",
+            Self::AccountSuspended => "ACCOUNT_SUSPENDED",
+            Self::AccountClosed => "ACCOUNT_CLOSED",
+            Self::IpNotAllowed => "IP_NOT_ALLOWED",
+            Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::Valid => "VALID",
+        }
+    }
+}
+
+/// A verification's outcome.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The answer.
+    pub code: Code,
+    /// The credential, where there is one in the caller's tree.
+    pub known: Option<Arc<Known>>,
+}
+
+impl Verdict {
+    pub(super) const fn unknown(code: Code) -> Self {
+        Self { code, known: None }
+    }
+
+    pub(super) const fn known(code: Code, known: Arc<Known>) -> Self {
+        Self { code, known: Some(known) }
+    }
+}
+
+impl Known {
+    /// Looks at the rules in their order; the first that refuses is the answer.
+    pub(super) fn judge(
+        &self,
+        standing: Standing,
+        now: Timestamp,
+        address: Option<IpAddr>,
+        wanted: &[Permission],
+    ) -> Code {
+        if standing.provisioning {
+            return Code::AccountProvisioning;
+        }
+        match self.status {
+            CredentialStatus::Revoked { .. } => return Code::Revoked,
+            CredentialStatus::Disabled => return Code::Disabled,
+            CredentialStatus::Active => {}
+        }
+        match self.service_account_status() {
+            Some(ServiceAccountStatus::Deleted) => return Code::Revoked,
+            Some(ServiceAccountStatus::Disabled) => return Code::Disabled,
+            Some(ServiceAccountStatus::Active) | None => {}
+        }
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return Code::Expired;
+        }
+        if standing.suspended {
+            return Code::AccountSuspended;
+        }
+        if standing.closed {
+            return Code::AccountClosed;
+        }
+        let networks = self.allowed_ips();
+        if !networks.is_empty()
+            && !address.is_some_and(|address| networks.iter().any(|net| net.contains(&address)))
+        {
+            return Code::IpNotAllowed;
+        }
+        if wanted.iter().all(|permission| self.permissions.allows(permission)) {
+            Code::Valid
+        } else {
+            Code::InsufficientPermissions
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What is known of a credential, ready to be judged; and the slots of accounts that many
+//! credentials share, so that suspending one account touches one place.
+
+use crate::accounts::{Account, AccountStatus};
+use crate::clock::Timestamp;
+use crate::commit::{Revision, shard_of};
+use crate::credentials::{Credential, CredentialStatus, Owner};
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, CredentialId, ServiceAccountId};
+use crate::permissions::PermissionSet;
+use crate::secrets::{Protected, Secrets, Tag};
+use crate::service_accounts::{ServiceAccount, ServiceAccountStatus};
+use crate::store::Found;
+use crate::text::{Metadata, Name};
+use ipnet::IpNet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A credential as the verify path needs it.
+#[derive(Debug)]
+pub struct Known {
+    /// The credential's id.
+    pub id: CredentialId,
+    /// Which kind of credential it is.
+    pub kind: &'static str,
+    /// What it may do.
+    pub permissions: Arc<PermissionSet>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    pub(super) status: CredentialStatus,
+    account: Option<Arc<Slot>>,
+    // Most keys have none of these; one pointer keeps the rest small.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Debug)]
+struct Extra {
+    name: Option<Name>,
+    metadata: Metadata,
+    allowed_ips: Box<[IpNet]>,
+    client: Option<Client>,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: Box<str>,
+    service_account: ServiceAccountId,
+    status: ServiceAccountStatus,
+}
+
+impl Known {
+    /// Its account, unless it is a platform key.
+    #[must_use]
+    pub fn account(&self) -> Option<&Slot> {
+        self.account.as_deref()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.extra.as_ref().and_then(|extra| extra.name.as_ref()).map(Name::as_str)
+    }
+
+    /// The caller's own object, as JSON text.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        self.extra.as_ref().map_or("{}", |extra| extra.metadata.as_str())
+    }
+
+    /// The service account of a client secret.
+    #[must_use]
+    pub fn service_account(&self) -> Option<ServiceAccountId> {
+        self.client().map(|client| client.service_account)
+    }
+
+    pub(super) fn client_id(&self) -> Option<&str> {
+        self.client().map(|client| &*client.id)
+    }
+
+    pub(super) fn service_account_status(&self) -> Option<ServiceAccountStatus> {
+        self.client().map(|client| client.status)
+    }
+
+    pub(super) fn allowed_ips(&self) -> &[IpNet] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.allowed_ips)
+    }
+
+    /// As read, in no cache: for one request.
+    pub(super) fn unshared(read: &Read) -> Self {
+        Self::new(read, None)
+    }
+
+    fn client(&self) -> Option<&Client> {
+        self.extra.as_ref().and_then(|extra| extra.client.as_ref())
+    }
+
+    fn new(read: &Read, account: Option<Arc<Slot>>) -> Self {
+        let credential = &read.credential;
+        let client = read.service_account.as_ref().map(|service_account| Client {
+            id: service_account.client_id.clone(),
+            service_account: service_account.id,
+            status: service_account.status,
+        });
+        let name = match &read.service_account {
+            Some(service_account) => Some(service_account.name.clone()),
+            None => credential.name.clone(),
+        };
+        let permissions = match &read.service_account {
+            Some(service_account) => service_account.permissions.clone(),
+            None => credential.permissions.clone(),
+        };
+        let plain = name.is_none()
+            && credential.metadata.is_empty()
+            && credential.allowed_ips.is_empty()
+            && client.is_none();
+        Self {
+            id: credential.id,
+            kind: credential.owner.kind(),
+            permissions: Arc::new(permissions),
+            expires_at: credential.expires_at,
+            status: credential.status,
+            account,
+            extra: (!plain).then(|| {
+                Box::new(Extra {
+                    name,
+                    metadata: credential.metadata.clone(),
+                    allowed_ips: credential.allowed_ips.clone().into(),
+                    client,
+                })
+            }),
+        }
+    }
+}
+
+/// An account in the cache. Every cached credential of the account points here.
+#[derive(Debug)]
+pub struct Slot {
+    /// The account's id.
+    pub id: AccountId,
+    parent: Option<Arc<Slot>>,
+    // Version and status in one word, so that the newer one always wins.
+    state: AtomicU64,
+    stale: AtomicBool,
+}
+
+impl Slot {
+    pub(super) fn new(account: &Account, parent: Option<Arc<Slot>>) -> Self {
+        Self {
+            id: account.id,
+            parent,
+            state: AtomicU64::new(pack(account)),
+            stale: AtomicBool::new(false),
+        }
+    }
+
+    /// The account above it.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<AccountId> {
+        self.parent.as_ref().map(|parent| parent.id)
+    }
+
+    /// The root account of its tree.
+    #[must_use]
+    pub fn root(&self) -> AccountId {
+        self.parent_id().unwrap_or(self.id)
+    }
+
+    pub(super) fn parent(&self) -> Option<&Self> {
+        self.parent.as_deref()
+    }
+
+    /// How it and the account above it stand; `None` where a change has made that unknown.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let own = Standing::GOOD.and(self.status()?);
+        match &self.parent {
+            Some(parent) => Some(own.and(parent.status()?)),
+            None => Some(own),
+        }
+    }
+
+    fn status(&self) -> Option<AccountStatus> {
+        if self.stale.load(Ordering::SeqCst) {
+            return None;
+        }
+        Some(unpack(self.state.load(Ordering::SeqCst)))
+    }
+
+    pub(super) fn set(&self, account: &Account) {
+        self.state.fetch_max(pack(account), Ordering::SeqCst);
+        self.stale.store(false, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_stale(&self) {
+        self.stale.store(true, Ordering::SeqCst);
+    }
+}
+
+fn pack(account: &Account) -> u64 {
+    let status = match account.status {
+        AccountStatus::Provisioning => 0,
+        AccountStatus::Active => 1,
+        AccountStatus::Suspended => 2,
+        AccountStatus::Closed => 3,
+    };
+    account.version << 2 | status
+}
+
+const fn unpack(state: u64) -> AccountStatus {
+    match state & 3 {
+        0 => AccountStatus::Provisioning,
+        1 => AccountStatus::Active,
+        2 => AccountStatus::Suspended,
+        _ => AccountStatus::Closed,
+    }
+}
+
+/// How an account and the account above it stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(super) provisioning: bool,
+    pub(super) suspended: bool,
+    pub(super) closed: bool,
+}
+
+impl Standing {
+    pub(crate) const GOOD: Self = Self { provisioning: false, suspended: false, closed: false };
+
+    pub(crate) fn and(mut self, status: AccountStatus) -> Self {
+        match status {
+            AccountStatus::Provisioning => self.provisioning = true,
+            AccountStatus::Active => {}
+            AccountStatus::Suspended => self.suspended = true,
+            AccountStatus::Closed => self.closed = true,
+        }
+        self
+    }
+}
+
+/// Rows that belong together and whose seals are right.
+pub(crate) struct Read {
+    pub(crate) credential: Credential,
+    pub(crate) service_account: Option<ServiceAccount>,
+    pub(crate) account: Option<Account>,
+    pub(crate) parent: Option<Account>,
+    pub(crate) revision: Revision,
+}
+
+impl Read {
+    /// Checks the seals, and that each row is the one that the row before it names.
+    pub(crate) fn open(found: Found, tag: &Tag, secrets: &Secrets) -> Result<Self> {
+        let read = Self {
+            credential: found.credential.open(secrets)?,
+            service_account: found.service_account.map(|row| row.open(secrets)).transpose()?,
+            account: found.account.map(|row| row.open(secrets)).transpose()?,
+            parent: found.parent.map(|row| row.open(secrets)).transpose()?,
+            revision: found.revision,
+        };
+        if read.fits(tag) {
+            return Ok(read);
+        }
+        let id = read.credential.printed_id();
+        tracing::error!(alarm = "row_integrity", table = Credential::TABLE, id = %id,
+            "stored rows do not belong together; they are not used");
+        Err(Error::Integrity {
+            table: Credential::TABLE,
+            id,
+            problem: "its rows do not belong together",
+        })
+    }
+
+    fn fits(&self, tag: &Tag) -> bool {
+        let tree = |account: AccountId, root: AccountId| {
+            self.account.as_ref().is_some_and(|row| row.id == account && row.root() == root)
+                && self.account.as_ref().and_then(|row| row.parent)
+                    == self.parent.as_ref().map(|row| row.id)
+                && self.parent.as_ref().is_none_or(|row| row.parent.is_none())
+        };
+        let owned = match self.credential.owner {
+            Owner::Account { account, root, .. } => {
+                tree(account, root) && self.service_account.is_none()
+            }
+            Owner::ServiceAccount { service_account, account, root } => {
+                tree(account, root)
+                    && self.service_account.as_ref().is_some_and(|row| {
+                        row.id == service_account && row.account == account && row.root == root
+                    })
+            }
+            Owner::Platform => {
+                self.account.is_none() && self.parent.is_none() && self.service_account.is_none()
+            }
+        };
+        owned
+            && self.credential.tag == *tag
+            && self.revision.shard == shard_of(self.credential.owner.root())
+    }
+
+    pub(super) fn into_known(self, account: Option<Arc<Slot>>) -> Known {
+        Known::new(&self, account)
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        [&self.account, &self.parent]
+            .into_iter()
+            .flatten()
+            .fold(Standing::GOOD, |standing, account| standing.and(account.status))
+    }
+}
