@@ -1,0 +1,105 @@
+//! Accounts.
+
+use crate::keys::{CreatedKey, NewKey};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Body of `POST /v1/accounts`.
+#[derive(Debug, Deserialize)]
+pub struct CreateAccount<'a> {
+    /// 1 to 100 characters.
+    pub name: String,
+    /// Optional attributes.
+    pub profile: Option<Profile>,
+    /// A JSON object of the caller's own, at most 16 kB.
+    #[serde(borrow)]
+    pub metadata: Option<&'a RawValue>,
+    /// Caps to set.
+    pub limits: Option<Limits>,
+    /// A database of the account's own.
+    pub database: Option<Database>,
+    /// The first key.
+    pub key: Option<NewKey>,
+}
+
+/// Optional attributes of an account.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Profile {
+    /// Company name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub company: Option<String>,
+    /// VAT number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat: Option<String>,
+    /// Country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Street address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or province.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zip_code: Option<String>,
+}
+
+/// Caps of an account.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Limits {
+    /// Concurrent calls, 1 to 1,000,000; null where the default counts.
+    pub concurrency: Option<i64>,
+}
+
+/// A database of an account's own.
+#[derive(Debug, Deserialize)]
+pub struct Database {
+    /// Host name or address.
+    pub host: Option<String>,
+    /// TCP port; 5432 unless given.
+    pub port: Option<i64>,
+    /// Database to make or take over.
+    pub name: Option<String>,
+    /// Root user.
+    pub user: Option<String>,
+    /// Root password.
+    pub password: Option<String>,
+}
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub struct Account<'a> {
+    /// `acc_…`
+    pub id: String,
+    /// The same id as a UUID.
+    pub account_uuid: String,
+    /// The account above it; null for a root account.
+    pub parent_id: Option<String>,
+    /// Its name.
+    pub name: &'a str,
+    /// Attributes that were set.
+    pub profile: Profile,
+    /// The caller's own object.
+    pub metadata: &'a RawValue,
+    /// `provisioning`, `active`, `suspended` or `closed`.
+    pub status: &'static str,
+    /// Caps that were set.
+    pub limits: Limits,
+    /// When it was made.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+}
+
+/// Reply of `POST /v1/accounts`.
+#[derive(Debug, Serialize)]
+pub struct CreatedAccount<'a> {
+    /// The account.
+    pub account: Account<'a>,
+    /// Its first key, with the secret that is shown here and nowhere else.
+    pub key: CreatedKey<'a>,
+}

@@ -1,0 +1,122 @@
+//! Keys and verification.
+
+use crate::accounts::Account;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A key to make.
+#[derive(Debug, Deserialize)]
+pub struct NewKey {
+    /// A name.
+    pub name: Option<String>,
+    /// What it may do, `resource:action`; at most 64.
+    pub permissions: Option<Vec<String>>,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+}
+
+/// A key that was made.
+#[derive(Serialize)]
+pub struct CreatedKey<'a> {
+    /// `key_…`
+    pub id: String,
+    /// The account that it belongs to; null for a platform key.
+    pub account_id: Option<String>,
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// `native`, `sub_account` or `account`.
+    pub format: &'static str,
+    /// Its first seven characters.
+    pub start: &'a str,
+    /// What it may do.
+    pub permissions: Vec<&'a str>,
+    /// `active`, `disabled` or `revoked`.
+    pub status: &'static str,
+    /// When it ends.
+    pub expires_at: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// The key itself: shown here and nowhere else.
+    pub secret: &'a str,
+}
+
+impl std::fmt::Debug for CreatedKey<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Body of `POST /v1/keys/verify`: `key`, or `client_id` and `client_secret`.
+#[derive(Deserialize)]
+pub struct Verify<'a> {
+    /// An API key.
+    #[serde(borrow)]
+    pub key: Option<std::borrow::Cow<'a, str>>,
+    /// A service account's client id.
+    #[serde(borrow)]
+    pub client_id: Option<std::borrow::Cow<'a, str>>,
+    /// One of its secrets.
+    #[serde(borrow)]
+    pub client_secret: Option<std::borrow::Cow<'a, str>>,
+    /// What it must be allowed to do.
+    pub permissions: Option<Vec<String>>,
+    /// Where the request came from.
+    pub ip: Option<String>,
+    /// Asks for a lease too.
+    #[serde(borrow)]
+    pub lease: Option<&'a RawValue>,
+}
+
+/// Reply of `POST /v1/keys/verify`.
+#[derive(Debug, Serialize)]
+pub struct Verdict<'a> {
+    /// True for `VALID` alone.
+    pub valid: bool,
+    /// `VALID`, or why not.
+    pub code: &'static str,
+    /// `api_key` or `client_secret`.
+    pub kind: Option<&'static str>,
+    /// `key_…`, or `sec_…` for a client secret.
+    pub key_id: Option<String>,
+    /// The account that it belongs to.
+    pub account_id: Option<String>,
+    /// The same id as a UUID.
+    pub account_uuid: Option<String>,
+    /// The account above that one.
+    pub parent_id: Option<String>,
+    /// The key's or service account's name.
+    pub name: Option<&'a str>,
+    /// What it may do.
+    pub permissions: Vec<&'a str>,
+    /// When it ends.
+    pub expires_at: Option<String>,
+    /// The caller's own object.
+    pub metadata: Option<&'a RawValue>,
+    /// `svc_…`, for a client secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_id: Option<String>,
+}
+
+/// Reply of `GET /v1/whoami`.
+#[derive(Debug, Serialize)]
+pub struct WhoAmI<'a> {
+    /// `api_key`, `platform_key` or `operator`.
+    pub kind: &'static str,
+    /// The presented key.
+    pub key_id: Option<String>,
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// What it may do.
+    pub permissions: Vec<&'a str>,
+    /// Its account; null for a platform key.
+    pub account: Option<Account<'a>>,
+}
+
+/// Reply of a change that takes a right away: by when it holds on every node.
+#[derive(Debug, Serialize)]
+pub struct Effective {
+    /// The change's place in the change log.
+    pub revision: String,
+    /// From then on no node answers as if it had not happened.
+    pub effective_everywhere_by: String,
+}
