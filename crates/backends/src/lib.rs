@@ -1,0 +1,8 @@
+//! What remembers: the stores behind the ports of `tenantry-core`.
+//!
+//! A backend takes finished records and gives back unverified ones. It makes no choices, draws no
+//! ids, reads no clock and knows no rule about who may do what. Row structs and SQL stay inside.
+//!
+//! `tests/conformance/` is the specification of every store method; each backend runs it.
+
+pub mod sqlite;

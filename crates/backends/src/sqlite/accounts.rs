@@ -1,0 +1,130 @@
+//! Accounts.
+
+use super::changes::write_commit;
+use super::errors::from_sqlite;
+use super::{SqliteStore, credentials, members, rows};
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use tenantry_core::accounts::Account;
+use tenantry_core::commit::Commit;
+use tenantry_core::credentials::Credential;
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::ids::AccountId;
+use tenantry_core::members::Member;
+use tenantry_core::secrets::{Sealed, Unverified};
+use tenantry_core::store::{AccountStore, Committed};
+
+#[async_trait]
+impl AccountStore for SqliteStore {
+    async fn insert_organization(
+        &self,
+        account: &Sealed<Account>,
+        member: &Member,
+        key: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed> {
+        let (account, member, key) = (account.clone(), member.clone(), key.clone());
+        self.write(move |connection| {
+            insert(connection, &account)?;
+            members::save(connection, &member)?;
+            credentials::insert(connection, &key)?;
+            write_commit(connection, &commit)
+        })
+        .await
+    }
+
+    async fn insert_account(
+        &self,
+        account: &Sealed<Account>,
+        key: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed> {
+        let (account, key) = (account.clone(), key.clone());
+        self.write(move |connection| {
+            insert(connection, &account)?;
+            credentials::insert(connection, &key)?;
+            write_commit(connection, &commit)
+        })
+        .await
+    }
+
+    async fn find_account(
+        &self,
+        root: AccountId,
+        id: AccountId,
+    ) -> Result<Option<Unverified<Account>>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, parent_id, name, profile, metadata, status, entitlements,
+                         concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                         created_at, updated_at, version, row_mac
+                     FROM accounts
+                     WHERE id = ?1 AND coalesce(parent_id, id) = ?2",
+                )
+                .map_err(from_sqlite)?;
+            let params = params![id.as_bytes(), root.as_bytes()];
+            rows::find(&mut statement, params, |row| rows::read_account(row, 0))
+        })
+    }
+
+    async fn list_organizations(
+        &self,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Vec<Unverified<Account>>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, parent_id, name, profile, metadata, status, entitlements,
+                         concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                         created_at, updated_at, version, row_mac
+                     FROM accounts
+                     WHERE parent_id IS NULL AND id > ?1
+                     ORDER BY id LIMIT ?2",
+                )
+                .map_err(from_sqlite)?;
+            // Every id is greater than no bytes at all.
+            let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+            rows::list(&mut statement, params![after, limit], |row| rows::read_account(row, 0))
+        })
+    }
+
+    async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed> {
+        let account = account.clone();
+        self.write(move |connection| {
+            update(connection, &account)?;
+            write_commit(connection, &commit)
+        })
+        .await
+    }
+}
+
+fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "INSERT INTO accounts (id, parent_id, shard, name, profile, metadata, status,
+                 entitlements, concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                 created_at, updated_at, version, row_mac)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )
+        .map_err(from_sqlite)?;
+    rows::write_account(&mut statement, account).map(|_| ())
+}
+
+fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "UPDATE accounts
+             SET shard = ?3, name = ?4, profile = ?5, metadata = ?6, status = ?7,
+                 entitlements = ?8, concurrent_calls = ?9, sub_account_concurrent_calls = ?10,
+                 created_by_member = ?11, created_at = ?12, updated_at = ?13, version = ?14,
+                 row_mac = ?15
+             WHERE id = ?1 AND parent_id IS ?2 AND version = ?14 - 1",
+        )
+        .map_err(from_sqlite)?;
+    match rows::write_account(&mut statement, account)? {
+        0 => Err(Error::Conflict(Conflict::Changed)),
+        _ => Ok(()),
+    }
+}

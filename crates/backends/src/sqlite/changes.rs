@@ -1,0 +1,105 @@
+//! What every change writes beside itself: the audit event, the kept reply, the change log.
+
+use super::audit;
+use super::errors::from_sqlite;
+use super::rows;
+use rusqlite::{Connection, params};
+use tenantry_core::clock::Timestamp;
+use tenantry_core::commit::{Change, Commit, Replay, Revision};
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::store::Committed;
+
+/// Writes the companions of a change; the last thing that a job does.
+pub(super) fn write_commit(connection: &Connection, commit: &Commit) -> Result<Committed> {
+    let at = commit.audit.record().at;
+    audit::insert(connection, &commit.audit)?;
+    if let Some(replay) = &commit.replay {
+        insert_replay(connection, replay, at)?;
+    }
+    commit.change.as_ref().map(|change| append_change(connection, change, at)).transpose()
+}
+
+/// Keeps a reply. `Conflict(Taken)` where one is kept that has not expired: the request was sent
+/// twice, and the other one was faster.
+fn insert_replay(connection: &Connection, replay: &Replay, now: Timestamp) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "INSERT INTO idempotency (scope, key_hash, body_fingerprint, reply, expires_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (scope, key_hash) DO UPDATE
+             SET body_fingerprint = excluded.body_fingerprint, reply = excluded.reply,
+                 expires_at = excluded.expires_at
+             WHERE idempotency.expires_at <= ?6",
+        )
+        .map_err(from_sqlite)?;
+    let written = statement.execute(params![
+        replay.scope,
+        replay.key_hash,
+        replay.body_fingerprint,
+        replay.reply,
+        replay.expires_at.micros(),
+        now.micros(),
+    ]);
+    match written.map_err(from_sqlite)? {
+        0 => Err(Error::Conflict(Conflict::Taken)),
+        _ => Ok(()),
+    }
+}
+
+/// Appends a change's rows to its shard of the log and moves the head.
+fn append_change(connection: &Connection, change: &Change, at: Timestamp) -> Result<Revision> {
+    let before = find_head(connection, change.shard())?;
+    let mut revision = before;
+    let mut insert = connection
+        .prepare_cached(
+            "INSERT INTO change_log (shard, rev, nonce, kind, subject, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .map_err(from_sqlite)?;
+    for (subject, nonce) in &change.rows {
+        revision.number += 1;
+        insert
+            .execute(params![
+                revision.shard,
+                stored_number(revision)?,
+                nonce.cast_signed(),
+                subject.kind(),
+                subject.bytes(),
+                at.micros(),
+            ])
+            .map_err(from_sqlite)?;
+    }
+    // Last, by rule: on a store with several writers the row's lock, held until the commit, makes
+    // a shard's revisions visible in their order.
+    let mut update = connection
+        .prepare_cached("UPDATE change_head SET rev = ?2 WHERE shard = ?1 AND rev = ?3")
+        .map_err(from_sqlite)?;
+    let moved = update
+        .execute(params![revision.shard, stored_number(revision)?, stored_number(before)?])
+        .map_err(from_sqlite)?;
+    match moved {
+        1 => Ok(revision),
+        _ => Err(rows::damaged("change_head", revision.shard.to_string(), "column rev")),
+    }
+}
+
+/// The head of a shard.
+pub(super) fn find_head(connection: &Connection, shard: u8) -> Result<Revision> {
+    let mut statement = connection
+        .prepare_cached("SELECT rev FROM change_head WHERE shard = ?1")
+        .map_err(from_sqlite)?;
+    let rev = rows::find(&mut statement, [shard], |row| row.get(0).map_err(from_sqlite))?;
+    read_head(shard, rev)
+}
+
+/// The head of a shard from the column `rev`, null where the row is missing.
+pub(super) fn read_head(shard: u8, rev: Option<i64>) -> Result<Revision> {
+    let number = rev.and_then(|rev| u64::try_from(rev).ok());
+    number
+        .map(|number| Revision { shard, number })
+        .ok_or_else(|| rows::damaged("change_head", shard.to_string(), "column rev"))
+}
+
+fn stored_number(revision: Revision) -> Result<i64> {
+    i64::try_from(revision.number).map_err(Error::internal)
+}

@@ -1,0 +1,158 @@
+//! API keys, platform keys and client secrets.
+
+use super::changes::{find_head, read_head, write_commit};
+use super::errors::from_sqlite;
+use super::rows::{ACCOUNT_COLUMNS, CREDENTIAL_COLUMNS, SERVICE_ACCOUNT_COLUMNS};
+use super::{SqliteStore, rows};
+use async_trait::async_trait;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+use tenantry_core::commit::{Commit, Revision, shard_of};
+use tenantry_core::credentials::Credential;
+use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::ids::{AccountId, CredentialId};
+use tenantry_core::secrets::{Sealed, Tag, Unverified};
+use tenantry_core::store::{Committed, CredentialStore, Found};
+
+#[async_trait]
+impl CredentialStore for SqliteStore {
+    async fn insert_credential(
+        &self,
+        credential: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed> {
+        let credential = credential.clone();
+        self.write(move |connection| {
+            insert(connection, &credential)?;
+            write_commit(connection, &commit)
+        })
+        .await
+    }
+
+    async fn find_credential_by_tag(&self, tag: &Tag) -> Result<Option<Found>> {
+        self.read(|connection| {
+            // One statement sees one instant: rows and head belong together.
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT c.id, c.kind, c.account_id, c.root_id, c.service_account_id,
+                         c.member_id, c.format, c.tag, c.pepper_id, c.start, c.name, c.permissions,
+                         c.allowed_ips, c.metadata, c.status, c.revoked_at, c.expires_at,
+                         c.lineage, c.created_at, c.version, c.row_mac,
+                         s.id, s.account_id, s.root_id, s.name, s.client_id, s.permissions,
+                         s.status, s.created_by, s.created_at, s.version, s.row_mac,
+                         a.id, a.parent_id, a.name, a.profile, a.metadata, a.status,
+                         a.entitlements, a.concurrent_calls, a.sub_account_concurrent_calls,
+                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac,
+                         p.id, p.parent_id, p.name, p.profile, p.metadata, p.status,
+                         p.entitlements, p.concurrent_calls, p.sub_account_concurrent_calls,
+                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac,
+                         coalesce(a.shard, ?2), h.rev
+                     FROM credentials c
+                     LEFT JOIN service_accounts s ON s.id = c.service_account_id
+                     LEFT JOIN accounts a ON a.id = c.account_id
+                     LEFT JOIN accounts p ON p.id = a.parent_id
+                     LEFT JOIN change_head h ON h.shard = coalesce(a.shard, ?2)
+                     WHERE c.tag = ?1",
+                )
+                .map_err(from_sqlite)?;
+            let params = params![tag.as_bytes(), shard_of(AccountId::PLANE)];
+            rows::find(&mut statement, params, read_found)
+        })
+    }
+
+    async fn find_credential(
+        &self,
+        root: AccountId,
+        id: CredentialId,
+    ) -> Result<Option<Unverified<Credential>>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
+                         tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
+                         revoked_at, expires_at, lineage, created_at, version, row_mac
+                     FROM credentials
+                     WHERE id = ?1 AND root_id IS ?2",
+                )
+                .map_err(from_sqlite)?;
+            // Platform keys are rows of no root account.
+            let root = (root != AccountId::PLANE).then_some(root.as_bytes());
+            let params = params![id.as_bytes(), root];
+            rows::find(&mut statement, params, |row| rows::read_credential(row, 0))
+        })
+    }
+
+    async fn update_credential(
+        &self,
+        credential: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed> {
+        let credential = credential.clone();
+        self.write(move |connection| {
+            update(connection, &credential)?;
+            write_commit(connection, &commit)
+        })
+        .await
+    }
+
+    async fn find_revision(&self, root: AccountId) -> Result<Revision> {
+        self.read(|connection| find_head(connection, shard_of(root)))
+    }
+}
+
+fn read_found(row: &Row<'_>) -> Result<Found> {
+    const SERVICE_ACCOUNT: usize = CREDENTIAL_COLUMNS;
+    const ACCOUNT: usize = SERVICE_ACCOUNT + SERVICE_ACCOUNT_COLUMNS;
+    const PARENT: usize = ACCOUNT + ACCOUNT_COLUMNS;
+    const HEAD: usize = PARENT + ACCOUNT_COLUMNS;
+    let joined = |from| {
+        row.get_ref(from)
+            .map(|id| (!matches!(id, ValueRef::Null)).then_some(from))
+            .map_err(from_sqlite)
+    };
+    let shard: i64 = row.get(HEAD).map_err(from_sqlite)?;
+    let rev: Option<i64> = row.get(HEAD + 1).map_err(from_sqlite)?;
+    // Whether it is the root account's shard is looked at where the seals are.
+    let shard = u8::try_from(shard).unwrap_or(u8::MAX);
+    Ok(Found {
+        credential: rows::read_credential(row, 0)?,
+        service_account: joined(SERVICE_ACCOUNT)?
+            .map(|from| rows::read_service_account(row, from))
+            .transpose()?,
+        account: joined(ACCOUNT)?.map(|from| rows::read_account(row, from)).transpose()?,
+        parent: joined(PARENT)?.map(|from| rows::read_account(row, from)).transpose()?,
+        revision: read_head(shard, rev)?,
+    })
+}
+
+/// Writes a new credential.
+pub(super) fn insert(connection: &Connection, credential: &Sealed<Credential>) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "INSERT INTO credentials (id, kind, account_id, root_id, service_account_id,
+                 member_id, format, tag, pepper_id, start, name, permissions, allowed_ips,
+                 metadata, status, revoked_at, expires_at, lineage, created_at, version, row_mac)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+                 ?18, ?19, ?20, ?21)",
+        )
+        .map_err(from_sqlite)?;
+    rows::write_credential(&mut statement, credential).map(|_| ())
+}
+
+fn update(connection: &Connection, credential: &Sealed<Credential>) -> Result<()> {
+    let mut statement = connection
+        .prepare_cached(
+            "UPDATE credentials
+             SET format = ?7, tag = ?8, pepper_id = ?9, start = ?10, name = ?11,
+                 permissions = ?12, allowed_ips = ?13, metadata = ?14, status = ?15,
+                 revoked_at = ?16, expires_at = ?17, lineage = ?18, created_at = ?19,
+                 version = ?20, row_mac = ?21
+             WHERE id = ?1 AND kind = ?2 AND account_id IS ?3 AND root_id IS ?4
+                 AND service_account_id IS ?5 AND member_id IS ?6 AND version = ?20 - 1",
+        )
+        .map_err(from_sqlite)?;
+    match rows::write_credential(&mut statement, credential)? {
+        0 => Err(Error::Conflict(Conflict::Changed)),
+        _ => Ok(()),
+    }
+}

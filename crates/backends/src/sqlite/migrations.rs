@@ -1,0 +1,149 @@
+//! Numbered SQL files, applied in order, each in a transaction of its own, never edited and never
+//! undone.
+
+use super::errors::OpenError;
+use aws_lc_rs::digest;
+use rusqlite::{Connection, TransactionBehavior, params};
+use tenantry_core::clock::Timestamp;
+
+/// A migration of this version. Its file is `migrations/sqlite/<number>_<name>.sql`.
+struct Migration {
+    number: u32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Every migration, numbered from 1 without gaps.
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "initial",
+    sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
+}];
+
+/// Brings the schema to this version's, after checking that what was applied is what this version
+/// has. `now` is noted beside each migration that is applied.
+pub(super) fn migrate(connection: &mut Connection, now: Timestamp) -> Result<(), OpenError> {
+    apply(connection, MIGRATIONS, now)
+}
+
+fn apply(
+    connection: &mut Connection,
+    migrations: &'static [Migration],
+    now: Timestamp,
+) -> Result<(), OpenError> {
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (
+             number     INTEGER NOT NULL PRIMARY KEY,
+             name       TEXT    NOT NULL,
+             checksum   BLOB    NOT NULL,
+             applied_at INTEGER NOT NULL
+         ) STRICT",
+    )?;
+    let applied = list_applied(connection)?;
+    let known = migrations.last().map_or(0, |migration| migration.number);
+    if let Some((number, _)) = applied.last().filter(|(number, _)| *number > known) {
+        return Err(OpenError::SchemaTooNew { number: *number, known });
+    }
+    for (position, migration) in migrations.iter().enumerate() {
+        let Migration { number, name, sql } = *migration;
+        let checksum = digest::digest(&digest::SHA256, sql.as_bytes());
+        if let Some((applied_number, applied_checksum)) = applied.get(position) {
+            if *applied_number != number || applied_checksum != checksum.as_ref() {
+                return Err(OpenError::MigrationChanged { number, name });
+            }
+            continue;
+        }
+        run(connection, migration, checksum.as_ref(), now)
+            .map_err(|source| OpenError::Migration { number, name, source })?;
+        tracing::info!(number, name, "the schema was migrated");
+    }
+    Ok(())
+}
+
+fn list_applied(connection: &Connection) -> rusqlite::Result<Vec<(u32, Vec<u8>)>> {
+    let mut statement =
+        connection.prepare("SELECT number, checksum FROM schema_migrations ORDER BY number")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn run(
+    connection: &mut Connection,
+    migration: &Migration,
+    checksum: &[u8],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    // Dropped without a commit, the transaction is rolled back.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(migration.sql)?;
+    transaction.execute(
+        "INSERT INTO schema_migrations (number, name, checksum, applied_at)
+         VALUES (?1, ?2, ?3, ?4)",
+        params![migration.number, migration.name, checksum, now.micros()],
+    )?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    fn tables(connection: &Connection) -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table'", [], |row| {
+                row.get(0)
+            })
+            .expect("a count")
+    }
+
+    #[test]
+    fn the_list_is_the_folder() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("a file").file_name().into_string().expect("a name"))
+            .collect();
+        files.sort();
+        let listed: Vec<String> =
+            MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.number, m.name)).collect();
+        assert_eq!(listed, files);
+        for (migration, number) in MIGRATIONS.iter().zip(1..) {
+            assert_eq!(migration.number, number);
+        }
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        migrate(&mut connection, NOW).expect("migrated");
+        let before = tables(&connection);
+        migrate(&mut connection, NOW.plus(std::time::Duration::from_secs(1))).expect("migrated");
+        assert_eq!(tables(&connection), before);
+        let applied_at: i64 = connection
+            .query_row("SELECT applied_at FROM schema_migrations WHERE number = 1", [], |row| {
+                row.get(0)
+            })
+            .expect("the row");
+        assert_eq!(applied_at, NOW.micros());
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_nothing_behind() {
+        const BROKEN: &[Migration] = &[
+            Migration { number: 1, name: "good", sql: "CREATE TABLE a (a INTEGER) STRICT;" },
+            Migration {
+                number: 2,
+                name: "broken",
+                sql: "CREATE TABLE b (b INTEGER) STRICT; INSERT INTO nowhere VALUES (1);",
+            },
+        ];
+        let mut connection = Connection::open_in_memory().expect("a database");
+        let refused = apply(&mut connection, BROKEN, NOW);
+        assert!(matches!(refused, Err(OpenError::Migration { number: 2, .. })));
+        // The first one and the list of migrations.
+        assert_eq!(tables(&connection), 2);
+        assert_eq!(list_applied(&connection).expect("the list").len(), 1);
+    }
+}

@@ -1,0 +1,164 @@
+//! The embedded store: one SQLite database in the data directory, one process.
+//!
+//! - [`lock`]: the directory belongs to one process; an unclean stop is seen at the next start
+//! - `connection`: settings, and whose database it is
+//! - `migrations`: the schema, by numbered files in `migrations/sqlite/`
+//! - `writer`: one thread, group commit
+//! - `readers`: look-ups on the calling task
+//! - `rows`: rows to records and back
+//! - `changes`: what every change writes beside itself
+//! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
+//!   `audit`, `health`
+
+mod accounts;
+mod audit;
+mod changes;
+mod connection;
+mod credentials;
+mod errors;
+mod health;
+pub mod lock;
+mod members;
+mod migrations;
+mod readers;
+mod rows;
+mod service_accounts;
+mod writer;
+
+pub use errors::OpenError;
+pub use writer::Stats;
+
+use lock::DataDirLock;
+use readers::Readers;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use tenantry_core::clock::Timestamp;
+use tenantry_core::error::Result;
+use tenantry_core::store::Committed;
+use writer::Writer;
+
+/// The database's name in the data directory.
+pub const DATABASE_FILE: &str = "tenantry.db";
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The data directory, made where there is none.
+    pub directory: PathBuf,
+    /// Connections that read, at least one: as many as the runtime has threads, unless memory is
+    /// short.
+    pub readers: usize,
+    /// The operator's cap on the database file, in bytes, in whole pages. At the cap, changes
+    /// that need room are refused with `StorageFull` and everything else goes on. The log beside
+    /// the file comes on top of it.
+    pub size_max_bytes: Option<u64>,
+    /// When the store is opened: noted beside migrations that are applied.
+    pub now: Timestamp,
+}
+
+impl SqliteOptions {
+    /// A store in `directory` without a cap, opened at `now`, with a reader for each of the
+    /// machine's processors.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>, now: Timestamp) -> Self {
+        let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { directory: directory.into(), readers, size_max_bytes: None, now }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database_file(&self) -> PathBuf {
+        self.directory.join(DATABASE_FILE)
+    }
+}
+
+/// A store on SQLite.
+///
+/// Dropping it does what is queued, moves the log into the database, closes it and gives the
+/// directory up. That blocks for as long as the disk takes.
+pub struct SqliteStore {
+    // Dropped in this order: the writer's connection closes last and clears the log away, the
+    // directory is free after that.
+    readers: Readers,
+    writer: Writer,
+    lock: DataDirLock,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Locks the data directory and opens the store in it, bringing the schema up to date.
+    /// Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// Every reason of [`OpenError`].
+    pub fn open(options: &SqliteOptions) -> Result<Self, OpenError> {
+        let lock = DataDirLock::acquire(&options.directory)?;
+        Self::open_locked(options, lock)
+    }
+
+    /// Opens the store in a directory that was locked before, for other files in it.
+    ///
+    /// # Errors
+    /// Every reason of [`OpenError`] but `InUse`.
+    pub fn open_locked(options: &SqliteOptions, lock: DataDirLock) -> Result<Self, OpenError> {
+        if lock.directory() != options.directory {
+            return Err(OpenError::NotLocked { path: options.directory.clone() });
+        }
+        let path = options.database_file();
+        let mut connection = connection::open_writer(&path, options.size_max_bytes)?;
+        migrations::migrate(&mut connection, options.now)?;
+        let readers = Readers::open(&path, options.readers)?;
+        let writer = Writer::start(connection).map_err(|source| OpenError::file(&path, source))?;
+        if lock.after_unclean_stop() {
+            tracing::warn!("the process before this one did not stop cleanly");
+        }
+        Ok(Self { readers, writer, lock, path })
+    }
+
+    /// True where the process before this one did not come to its end. What it acknowledged is
+    /// here; [`Self::quick_check`] tells whether the disk kept it whole.
+    #[must_use]
+    pub fn after_unclean_stop(&self) -> bool {
+        self.lock.after_unclean_stop()
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the writer has done since the store was opened.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.writer.stats()
+    }
+
+    /// Reads the whole database and lists the first of its faults; none where it is sound. Blocks
+    /// for long on a large one, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`OpenError::Sqlite`] where it cannot be read at all.
+    pub fn quick_check(&self) -> Result<Vec<String>, OpenError> {
+        connection::quick_check(&self.path)
+    }
+
+    /// Runs a job on the writer's thread, in a transaction.
+    async fn write(
+        &self,
+        run: impl FnMut(&Connection) -> Result<Committed> + Send + 'static,
+    ) -> Result<Committed> {
+        self.writer.run(Box::new(run)).await
+    }
+
+    /// Runs a read of one statement here and now.
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.readers.read(read)
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,288 @@
+//! The one thread that writes.
+//!
+//! A commit waits for the disk. Jobs that arrive meanwhile share the next commit, each within a
+//! savepoint of its own, so that the refusal of one does not touch the others (group commit).
+//! There is no timer: a job that is alone does not wait for company.
+//!
+//! No outcome leaves before the commit, refusals included: a refusal may rest on what another job
+//! of the batch wrote, and that is true only once it is committed.
+
+#[cfg(test)]
+mod tests;
+
+use super::errors::from_sqlite;
+use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use tenantry_core::error::{Error, Result};
+use tenantry_core::store::Committed;
+use tokio::sync::{mpsc, oneshot};
+
+/// Most jobs that wait for the writer. A job above that is refused at once: the writer is some
+/// seconds behind, and a queue that grows would only make its callers give up later.
+pub(super) const QUEUE_JOBS_MAX: usize = 4096;
+
+/// Most jobs that share a commit: what bounds the wait of the first of them.
+pub(super) const BATCH_JOBS_MAX: usize = 256;
+
+/// What a job does within its transaction. It may run more than once, each time on a database
+/// that does not have the effects of the time before.
+pub(super) type Run = Box<dyn FnMut(&Connection) -> Result<Committed> + Send>;
+
+struct Job {
+    run: Run,
+    reply: oneshot::Sender<Result<Committed>>,
+}
+
+/// What the writer has done since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Jobs that were answered, refused ones included.
+    pub jobs: u64,
+    /// Transactions that were committed, each one wait for the disk. Jobs by commits is how many
+    /// share one.
+    pub commits: u64,
+    /// Batches whose common transaction was lost (no space, an I/O error, a failed commit) and
+    /// whose jobs were then run one by one.
+    pub batches_split: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    jobs: AtomicU64,
+    commits: AtomicU64,
+    batches_split: AtomicU64,
+}
+
+/// The writer's end that jobs are handed to. Dropped, it waits until every job in the queue is
+/// done, the log is checkpointed and the connection closed.
+pub(super) struct Writer {
+    queue: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    counters: Arc<Counters>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, jobs) = mpsc::channel(QUEUE_JOBS_MAX);
+        let counters = Arc::new(Counters::default());
+        let worker = Worker { connection, counters: counters.clone() };
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || worker.work(jobs))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), counters })
+    }
+
+    /// Queues a job and waits for its outcome. A caller that goes away takes nothing back: a
+    /// queued job is done.
+    ///
+    /// # Errors
+    /// What the job says; `Unavailable` where the queue is full, nothing being done, or where the
+    /// writer ended, what was done not being known.
+    pub(super) async fn run(&self, run: Run) -> Result<Committed> {
+        let (reply, outcome) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.try_send(Job { run, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::unavailable("the write queue is full"),
+            mpsc::error::TrySendError::Closed(_) => stopped(),
+        })?;
+        outcome.await.map_err(|_| stopped())?
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            jobs: self.counters.jobs.load(Ordering::Relaxed),
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            batches_split: self.counters.batches_split.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer ended in a panic");
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::unavailable("the writer has stopped")
+}
+
+struct Worker {
+    connection: Connection,
+    counters: Arc<Counters>,
+}
+
+/// How a batch's common transaction ended.
+enum Together {
+    /// Committed: an outcome for each job.
+    Committed(Vec<Result<Committed>>),
+    /// Rolled back, with everything that any job did.
+    Lost,
+    /// It never began.
+    NotBegun(Error),
+}
+
+impl Worker {
+    fn work(self, mut queue: mpsc::Receiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
+        while queue.blocking_recv_many(&mut batch, BATCH_JOBS_MAX) > 0 {
+            self.do_batch(&mut batch);
+            batch.clear();
+        }
+        self.close();
+    }
+
+    fn do_batch(&self, batch: &mut Vec<Job>) {
+        if let [job] = &mut batch[..] {
+            let outcome = self.alone(&mut job.run);
+            self.answer(batch.drain(..).zip([outcome]));
+            return;
+        }
+        match self.together(batch) {
+            Together::Committed(outcomes) => self.answer(batch.drain(..).zip(outcomes)),
+            Together::NotBegun(error) => {
+                // Not one by one: each would wait as long as all of them did.
+                let problem = error.to_string();
+                let refusals = std::iter::repeat_with(|| Err(Error::unavailable(&*problem)));
+                tracing::error!(error = &error as &dyn std::error::Error, "no transaction begins");
+                self.answer(batch.drain(..).zip(refusals));
+            }
+            Together::Lost => {
+                self.counters.batches_split.fetch_add(1, Ordering::Relaxed);
+                for mut job in batch.drain(..) {
+                    let outcome = self.alone(&mut job.run);
+                    self.answer([(job, outcome)]);
+                }
+            }
+        }
+    }
+
+    /// Runs the jobs in one transaction, a savepoint each.
+    fn together(&self, batch: &mut [Job]) -> Together {
+        if let Err(error) = self.begin() {
+            return Together::NotBegun(error);
+        }
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for job in batch {
+            let Some(outcome) = self.in_savepoint(&mut job.run) else {
+                self.roll_back();
+                return Together::Lost;
+            };
+            outcomes.push(outcome);
+        }
+        match self.commit() {
+            Ok(()) => Together::Committed(outcomes),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a commit failed");
+                Together::Lost
+            }
+        }
+    }
+
+    /// Runs a job so that its failure undoes its own changes only. `None` where the transaction is
+    /// gone.
+    fn in_savepoint(&self, run: &mut Run) -> Option<Result<Committed>> {
+        self.execute("SAVEPOINT job").ok()?;
+        let outcome = guarded(run, &self.connection);
+        // SQLite answers some errors (no space, an I/O error, no memory) by rolling the whole
+        // transaction back. Statements after that would each commit by themselves, and the jobs
+        // before would be acknowledged without being stored.
+        if self.connection.is_autocommit() {
+            return None;
+        }
+        if outcome.is_err() {
+            self.execute("ROLLBACK TO job").ok()?;
+        }
+        self.execute("RELEASE job").ok()?;
+        Some(outcome)
+    }
+
+    /// Runs a job in a transaction of its own.
+    fn alone(&self, run: &mut Run) -> Result<Committed> {
+        self.begin()?;
+        let outcome = guarded(run, &self.connection);
+        if self.connection.is_autocommit() {
+            // Rolled back by SQLite. A job that did not notice was not stored either.
+            return outcome.and(Err(Error::unavailable("the transaction was lost")));
+        }
+        if outcome.is_err() {
+            self.roll_back();
+            return outcome;
+        }
+        self.commit()?;
+        outcome
+    }
+
+    fn begin(&self) -> Result<()> {
+        // Only where a rollback failed before.
+        self.roll_back();
+        self.execute("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&self) -> Result<()> {
+        let outcome = self.execute("COMMIT");
+        match outcome {
+            Ok(()) => {
+                self.counters.commits.fetch_add(1, Ordering::Relaxed);
+            }
+            // Some errors leave the transaction open, others have rolled it back.
+            Err(_) => self.roll_back(),
+        }
+        outcome
+    }
+
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "a rollback failed");
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(from_sqlite)?;
+        statement.execute([]).map(|_| ()).map_err(from_sqlite)
+    }
+
+    fn answer(&self, answers: impl IntoIterator<Item = (Job, Result<Committed>)>) {
+        for (job, outcome) in answers {
+            self.counters.jobs.fetch_add(1, Ordering::Relaxed);
+            // Nobody may be waiting any more; the job is done all the same.
+            let _ = job.reply.send(outcome);
+        }
+    }
+
+    fn close(self) {
+        self.roll_back();
+        // Moves the log into the database, so that a copy of the one file is complete.
+        let checkpoint = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        match checkpoint {
+            Ok(0) => {}
+            Ok(_) => tracing::warn!("the log was not checkpointed: the database is being read"),
+            Err(error) => tracing::warn!(error = %error, "the log was not checkpointed"),
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(error = %error, "the database did not close");
+        }
+    }
+}
+
+/// Runs a job. One that panics is refused, and the writer goes on.
+fn guarded(run: &mut Run, connection: &Connection) -> Result<Committed> {
+    // What a panic leaves half-done is in the transaction, which the caller rolls back, and in the
+    // job, whose outcome is then known and which runs again only together with its whole batch.
+    catch_unwind(AssertUnwindSafe(|| run(connection))).unwrap_or_else(|_| {
+        tracing::error!(alarm = "writer_panic", "a write panicked and was rolled back");
+        Err(Error::internal("a write panicked"))
+    })
+}

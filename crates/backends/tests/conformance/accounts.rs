@@ -1,0 +1,117 @@
+//! `AccountStore`.
+
+use crate::backend::Backend;
+use crate::support::Draw;
+use crate::versions::suspended;
+use tenantry_core::commit::{Change, Commit, Subject};
+use tenantry_core::error::{Conflict, Error};
+use tenantry_core::ids::AccountId;
+use tenantry_core::members::Member;
+
+pub(crate) async fn an_organization_reads_back_with_its_seals(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let stored = draw.organization(&*store).await;
+    let id = stored.account.id;
+    let account = store.find_account(id, id).await.expect("a read").expect("the account");
+    assert_eq!(account.open(&draw.secrets).expect("its seal"), stored.account);
+    let key = store.find_credential(id, stored.key.id).await.expect("a read").expect("the key");
+    assert_eq!(key.open(&draw.secrets).expect("its seal"), stored.key);
+    let Member { realm, subject, .. } = &stored.member;
+    let member = store.find_member(id, realm, subject).await.expect("a read");
+    assert_eq!(member.as_ref(), Some(&stored.member));
+}
+
+pub(crate) async fn a_sub_account_reads_back_with_its_key(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let (stored, stored_key) = draw.stored_sub_account(&*store, root).await;
+    let account = store.find_account(root, stored.id).await.expect("a read").expect("the account");
+    assert_eq!(account.open(&draw.secrets).expect("its seal"), stored);
+    let key = store.find_credential(root, stored_key.id).await.expect("a read").expect("the key");
+    assert_eq!(key.open(&draw.secrets).expect("its seal"), stored_key);
+}
+
+pub(crate) async fn an_organization_is_stored_whole_or_not_at_all(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let first = draw.organization(&*store).await;
+    let account = draw.root_account();
+    let member = draw.member(account.id);
+    let mut key = draw.key(&account);
+    key.tag = first.key.tag;
+    let sealed = draw.seal(account.clone());
+    let refused =
+        store.insert_organization(&sealed, &member, &draw.seal(key), draw.commit(account.id)).await;
+    assert!(matches!(refused, Err(Error::Conflict(Conflict::Taken))));
+    assert!(store.find_account(account.id, account.id).await.expect("a read").is_none());
+    let found = store.find_member(account.id, &member.realm, &member.subject).await;
+    assert!(found.expect("a read").is_none());
+    // The account's own id, taken.
+    let sealed = draw.seal(first.account.clone());
+    let key = draw.seal(draw.key(&first.account));
+    let refused = store.insert_account(&sealed, &key, draw.commit(first.account.id)).await;
+    assert!(matches!(refused, Err(Error::Conflict(Conflict::Taken))));
+}
+
+pub(crate) async fn an_account_of_another_tree_is_not_found(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let other = draw.organization(&*store).await.account.id;
+    let sub_account = draw.stored_sub_account(&*store, root).await.0.id;
+    for (tree, id, there) in [
+        (root, root, true),
+        (root, sub_account, true),
+        (other, root, false),
+        (other, sub_account, false),
+        (sub_account, root, false),
+        // A sub-account is no tree.
+        (sub_account, sub_account, false),
+        (AccountId::PLANE, root, false),
+        (root, AccountId::PLANE, false),
+    ] {
+        let found = store.find_account(tree, id).await.expect("a read");
+        assert_eq!(found.is_some(), there, "{id} in the tree of {tree}");
+    }
+}
+
+pub(crate) async fn organizations_are_listed_by_id_in_pages(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    assert!(store.list_organizations(None, 10).await.expect("a read").is_empty());
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let root = draw.organization(&*store).await.account.id;
+        draw.stored_sub_account(&*store, root).await;
+        ids.push(root);
+    }
+    ids.sort();
+    let mut listed = Vec::new();
+    for page in [2, 2, 1, 0] {
+        let found = store.list_organizations(listed.last().copied(), 2).await.expect("a read");
+        assert_eq!(found.len(), page);
+        for account in found {
+            listed.push(account.open(&draw.secrets).expect("its seal").id);
+        }
+    }
+    assert_eq!(listed, ids);
+}
+
+pub(crate) async fn an_account_is_replaced_by_its_next_version_only(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let account = draw.organization(&*store).await.account;
+    let next = suspended(&account);
+    let commit = || {
+        let change = Change::new(&draw.rng, account.id, [Subject::Account(account.id)]);
+        Commit::changing(draw.seal(draw.event(account.id)), change)
+    };
+    let skipped = suspended(&next);
+    let unknown = suspended(&draw.root_account());
+    for (refused, why) in [(&account, "the same"), (&skipped, "skipped"), (&unknown, "unknown")] {
+        let outcome = store.update_account(&draw.seal(refused.clone()), commit()).await;
+        assert!(matches!(outcome, Err(Error::Conflict(Conflict::Changed))), "{why}");
+    }
+    let sealed = draw.seal(next.clone());
+    assert!(store.update_account(&sealed, commit()).await.expect("replaced").is_some());
+    let outcome = store.update_account(&sealed, commit()).await;
+    assert!(matches!(outcome, Err(Error::Conflict(Conflict::Changed))), "twice");
+    let found = store.find_account(account.id, account.id).await.expect("a read").expect("it");
+    assert_eq!(found.open(&draw.secrets).expect("its seal"), next);
+}

@@ -1,0 +1,28 @@
+//! What the suite needs of a backend beside its store: what tables hold that no method reads.
+
+use std::sync::Arc;
+use tenantry_core::store::Store;
+
+/// A store that is empty at first, and a look at its tables.
+pub(crate) trait Backend: Sync {
+    /// The store.
+    fn store(&self) -> Arc<dyn Store>;
+    /// Ids of all audit events, as often as they are there.
+    fn audit_events(&self) -> Vec<[u8; 16]>;
+    /// Actor, action, target, facts, request id and address of an audit event, and its seal.
+    fn audit_event(&self, id: [u8; 16]) -> Option<(Vec<String>, [u8; 32])>;
+    /// A shard's rows of the change log, in order.
+    fn change_log(&self, shard: u8) -> Vec<ChangeRow>;
+    /// A kept reply: fingerprint and reply.
+    fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)>;
+}
+
+/// A row of the change log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ChangeRow {
+    pub(crate) rev: u64,
+    pub(crate) nonce: u64,
+    pub(crate) kind: String,
+    pub(crate) subject: Vec<u8>,
+    pub(crate) at: i64,
+}

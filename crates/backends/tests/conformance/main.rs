@@ -1,0 +1,15 @@
+//! The specification of the store: every method of `tenantry_core::store` has functions here, in
+//! the file of its feature, and every backend runs all of them.
+
+mod accounts;
+mod audit;
+mod backend;
+mod changes;
+mod credentials;
+mod health;
+mod members;
+mod on_sqlite;
+mod service_accounts;
+#[path = "../support/mod.rs"]
+mod support;
+mod versions;

@@ -1,0 +1,157 @@
+//! The suite on SQLite.
+
+use crate::backend::{Backend, ChangeRow};
+use crate::support::NOW;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::Arc;
+use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
+use tenantry_core::store::Store;
+
+/// A fresh store in a directory of its own.
+pub(crate) struct OnSqlite {
+    store: Arc<SqliteStore>,
+    // Dropped last.
+    _directory: tempfile::TempDir,
+}
+
+impl OnSqlite {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = SqliteOptions::new(directory.path(), NOW);
+        let store = Arc::new(SqliteStore::open(&options).expect("a store"));
+        Self { store, _directory: directory }
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(self.store.path()).expect("a connection")
+    }
+}
+
+impl Backend for OnSqlite {
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn audit_events(&self) -> Vec<[u8; 16]> {
+        let connection = self.connect();
+        let mut statement =
+            connection.prepare("SELECT id FROM audit_events ORDER BY id").expect("a query");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<rusqlite::Result<_>>().expect("ids")
+    }
+
+    fn audit_event(&self, id: [u8; 16]) -> Option<(Vec<String>, [u8; 32])> {
+        self.connect()
+            .query_row(
+                "SELECT actor_kind, actor_id, action, target_kind, target_id, facts, request_id,
+                     coalesce(address, ''), mac
+                 FROM audit_events WHERE id = ?1",
+                [id],
+                |row| {
+                    let texts = (0..8).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+                    Ok((texts, row.get(8)?))
+                },
+            )
+            .optional()
+            .expect("a row")
+    }
+
+    fn change_log(&self, shard: u8) -> Vec<ChangeRow> {
+        let connection = self.connect();
+        let mut statement = connection
+            .prepare(
+                "SELECT rev, nonce, kind, subject, at FROM change_log WHERE shard = ?1
+                 ORDER BY rev",
+            )
+            .expect("a query");
+        let rows = statement.query_map([shard], |row| {
+            Ok(ChangeRow {
+                rev: row.get::<_, i64>(0)?.cast_unsigned(),
+                nonce: row.get::<_, i64>(1)?.cast_unsigned(),
+                kind: row.get(2)?,
+                subject: row.get(3)?,
+                at: row.get(4)?,
+            })
+        });
+        rows.expect("rows").collect::<rusqlite::Result<_>>().expect("changes")
+    }
+
+    fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)> {
+        self.connect()
+            .query_row(
+                "SELECT body_fingerprint, reply FROM idempotency
+                 WHERE scope = ?1 AND key_hash = ?2",
+                params![scope, key_hash],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+            .expect("a row")
+    }
+}
+
+/// Makes a test of each function of the suite.
+macro_rules! on_sqlite {
+    ($($feature:ident { $($case:ident)* })*) => {
+        $(mod $feature {
+            $(#[tokio::test]
+            async fn $case() {
+                crate::$feature::$case(&super::OnSqlite::start()).await;
+            })*
+        })*
+    };
+}
+
+on_sqlite! {
+    accounts {
+        an_organization_reads_back_with_its_seals
+        a_sub_account_reads_back_with_its_key
+        an_organization_is_stored_whole_or_not_at_all
+        an_account_of_another_tree_is_not_found
+        organizations_are_listed_by_id_in_pages
+        an_account_is_replaced_by_its_next_version_only
+    }
+    credentials {
+        a_credential_is_found_with_the_rows_that_decide
+        a_platform_key_has_no_account
+        a_revoked_credential_is_found_as_such
+        tag_and_id_are_unique
+        a_credential_of_another_tree_is_not_found
+        a_credential_is_replaced_by_its_next_version_only
+        a_credential_does_not_move_to_another_tree
+        an_unknown_tag_is_not_found
+    }
+    members {
+        a_member_reads_back
+        saving_again_replaces_name_and_address
+        realm_and_subject_are_unique_within_an_account
+        a_member_does_not_become_somebody_else
+        a_member_of_another_account_is_not_found
+    }
+    service_accounts {
+        a_service_account_is_found_by_its_secret
+        names_are_unique_within_an_account
+        client_ids_are_unique_in_the_plane
+        the_maximum_is_reached_exactly
+        deleted_ones_do_not_count
+        of_twenty_at_once_one_reaches_the_maximum
+        names_with_a_suffix_are_listed
+    }
+    audit {
+        an_event_is_stored_by_itself
+        a_change_has_its_event_exactly_once
+        a_refused_change_leaves_no_event
+        an_event_that_exists_refuses_the_change
+    }
+    changes {
+        revisions_of_a_shard_grow_by_one_per_row
+        shards_count_by_themselves
+        a_refused_change_leaves_no_row
+        rows_and_revision_are_of_one_instant
+        an_acknowledged_change_is_read_by_everybody
+        a_reply_is_kept_once
+        an_expired_reply_is_replaced
+    }
+    health {
+        a_store_that_works_says_so
+    }
+}
