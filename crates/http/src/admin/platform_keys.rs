@@ -1,0 +1,32 @@
+//! Platform keys.
+
+use super::take;
+use crate::app::AppState;
+use crate::body::JsonBody;
+use crate::caller::Operator;
+use crate::native::{self, keys};
+use crate::refusal::Refusal;
+use crate::reply;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use tenantry_api::operator as api;
+use tenantry_core::error::Error;
+use tenantry_core::text::Name;
+
+/// Makes a platform key.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Operator(context): Operator,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let wanted: api::CreatePlatformKey = native::decode(&body)?;
+    let mut violations = Vec::new();
+    let name = wanted.name.and_then(|name| take(&mut violations, "name", Name::parse(&name)));
+    if !violations.is_empty() {
+        return Err(Error::Invalid(violations).into());
+    }
+    let created = state.plane.create_platform_key(&context, name).await?;
+    let reply = keys::encode_created_key(&created.key, &created.secret)?;
+    Ok(reply::json(StatusCode::CREATED, reply::JSON, &reply))
+}

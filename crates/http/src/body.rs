@@ -1,0 +1,154 @@
+//! Bodies of requests: their media type, their size, and JSON read strictly.
+
+use crate::app::AppState;
+use crate::refusal::Refusal;
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use std::time::Duration;
+use tenantry_core::error::{Error, Problem, Violation};
+use tenantry_core::json::{self, Json};
+
+/// Largest body of an ordinary request, in bytes.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Members that only the server sets, in any dialect's spelling. A body that names one is refused:
+/// nobody is to believe that it was obeyed.
+pub(crate) const SERVER_SET: &[&str] = &[
+    "id",
+    "account_id",
+    "account_uuid",
+    "api_key",
+    "client_id",
+    "client_secret",
+    "clientId",
+    "clientSecret",
+    "created_at",
+    "createdAt",
+    "created_by",
+    "createdBy",
+    "entitlements",
+    "inserted_at",
+    "is_master",
+    "key_id",
+    "organization_id",
+    "parent_id",
+    "permissions",
+    "secret",
+    "status",
+    "tenant",
+    "tenant_id",
+    "updated_at",
+    "updatedAt",
+    "user_id",
+];
+
+/// Violations for the members of `object` that only the server sets, at `path` of the body.
+pub(crate) fn server_set(object: &Json, path: &str) -> Vec<Violation> {
+    let Json::Object(members) = object else {
+        return Vec::new();
+    };
+    members
+        .iter()
+        .filter(|(name, _)| SERVER_SET.contains(&name.as_str()))
+        .map(|(name, _)| Violation {
+            field: format!("{path}{name}").into(),
+            problem: Problem::ServerSet,
+        })
+        .collect()
+}
+
+/// A JSON body in `application/json`.
+pub(crate) struct JsonBody {
+    /// The bytes, known to be one strict JSON value.
+    pub(crate) bytes: Bytes,
+    /// The value.
+    pub(crate) value: Json,
+}
+
+/// A JSON body in `application/json`, or none at all.
+pub(crate) struct OptionalJsonBody(pub(crate) Option<Json>);
+
+impl FromRequest<AppState> for JsonBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+        require_plain_json(request.headers())?;
+        let bytes = read(request).await?;
+        let value = parse(&bytes)?;
+        Ok(Self { bytes, value })
+    }
+}
+
+impl FromRequest<AppState> for OptionalJsonBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+        require_plain_json(request.headers())?;
+        let bytes = read(request).await?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        parse(&bytes).map(Some).map(Self)
+    }
+}
+
+/// Reads a JSON text strictly.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
+    json::parse(bytes).map_err(|problem| Error::Malformed(problem.text()).into())
+}
+
+/// Reads a whole body, within its limits. No content coding is undone: a small body cannot become
+/// a large one.
+pub(crate) async fn read(request: Request) -> Result<Bytes, Refusal> {
+    let plain = request
+        .headers()
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !plain {
+        return Err(Refusal::UnsupportedMediaType);
+    }
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
+    match tokio::time::timeout(BODY_DEADLINE, collect(body)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Refusal::BodyTimeout),
+    }
+}
+
+async fn collect(body: Limited<Body>) -> Result<Bytes, Refusal> {
+    match body.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Err(_) => Err(Error::Malformed("the body did not arrive whole").into()),
+    }
+}
+
+/// `Content-Type` absent, or `application/json` with no parameter but `charset=utf-8`.
+fn require_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(media) = content_type(headers)? else {
+        return Ok(());
+    };
+    let plain = media.essence_str() == "application/json"
+        && media.params().all(|(name, value)| {
+            name == mime::CHARSET && value.as_str().eq_ignore_ascii_case("utf-8")
+        });
+    if plain { Ok(()) } else { Err(Refusal::UnsupportedMediaType) }
+}
+
+/// The one media type of a body, `None` where none is named.
+pub(crate) fn content_type(headers: &HeaderMap) -> Result<Option<mime::Mime>, Refusal> {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let media = value.to_str().ok().and_then(|text| text.parse::<mime::Mime>().ok());
+    match (media, values.next()) {
+        (Some(media), None) => Ok(Some(media)),
+        _ => Err(Refusal::UnsupportedMediaType),
+    }
+}

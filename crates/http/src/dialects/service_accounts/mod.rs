@@ -1,0 +1,5 @@
+//! The service-accounts contract: an administrator's JWT, `x-tenantid`, replies in an envelope.
+
+pub(crate) mod create;
+pub(crate) mod problem;
+mod tenant;

@@ -1,0 +1,82 @@
+//! Errors of the service-accounts dialect: the contract's *Error* column in its envelope.
+
+use crate::refusal::Refusal;
+use crate::reply;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tenantry_core::clock::Timestamp;
+use tenantry_core::error::Error;
+
+#[derive(Serialize)]
+struct Body {
+    success: bool,
+    message: &'static str,
+    error: &'static str,
+    timestamp: String,
+}
+
+/// The envelope of a refusal.
+pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
+    let (status, message, error) = describe(refusal);
+    let timestamp = super::create::time(now).unwrap_or_default();
+    reply::json(status, reply::JSON, &Body { success: false, message, error, timestamp })
+}
+
+const fn invalid(message: &'static str) -> (StatusCode, &'static str, &'static str) {
+    (StatusCode::BAD_REQUEST, message, "INVALID_REQUEST")
+}
+
+fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
+    match refusal {
+        Refusal::Core(error) => describe_core(error),
+        Refusal::MethodNotAllowed { .. } => {
+            (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "INVALID_REQUEST")
+        }
+        Refusal::UnsupportedMediaType => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type", "UNSUPPORTED_MEDIA_TYPE")
+        }
+        Refusal::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "Not acceptable", "INVALID_REQUEST"),
+        Refusal::BodyTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large", "INVALID_REQUEST")
+        }
+        Refusal::BodyTimeout => {
+            (StatusCode::REQUEST_TIMEOUT, "Request body timed out", "INVALID_REQUEST")
+        }
+        Refusal::UriTooLong => {
+            (StatusCode::URI_TOO_LONG, "Request target too long", "INVALID_REQUEST")
+        }
+        Refusal::InvalidTenant => invalid("x-tenantid must be one UUID"),
+        Refusal::BodyNotSupported => (
+            StatusCode::BAD_REQUEST,
+            "Name, permissions and fields set by the server cannot be sent",
+            "BODY_NOT_SUPPORTED",
+        ),
+        Refusal::OutcomeUnknown => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Timed out; the outcome is not known", "SERVER_ERROR")
+        }
+    }
+}
+
+fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    match error {
+        Error::NotAuthenticated(_) => {
+            (StatusCode::UNAUTHORIZED, "Authentication failed", "UNAUTHORIZED")
+        }
+        Error::AmbiguousCredentials => invalid("Ambiguous credentials"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "Insufficient permissions", "FORBIDDEN"),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found", "INVALID_REQUEST"),
+        Error::Invalid(_) => invalid("Invalid request"),
+        Error::Malformed(message) => invalid(message),
+        Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict", "INVALID_REQUEST"),
+        Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED"),
+        Error::NotImplemented(_) => {
+            (StatusCode::NOT_IMPLEMENTED, "Not implemented", "INVALID_REQUEST")
+        }
+        Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Server error", "SERVER_ERROR"),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Server error", "SERVER_ERROR"),
+        Error::Integrity { .. } | Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "Server error", "SERVER_ERROR")
+        }
+    }
+}

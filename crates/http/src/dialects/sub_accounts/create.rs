@@ -1,0 +1,175 @@
+//! `POST /sub-accounts/create`
+
+use crate::app::AppState;
+use crate::body::{self, JsonBody};
+use crate::caller::Caller;
+use crate::refusal::Refusal;
+use crate::reply;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tenantry_core::accounts::{
+    AccountLimits, ConcurrentCalls, CreatedAccount, Entitlement, FirstKey, NewAccount,
+    NewPlacement, Profile,
+};
+use tenantry_core::database::{DatabaseParts, DatabasePort, NewDatabase};
+use tenantry_core::error::{Error, Problem, Violation};
+use tenantry_core::json::Json;
+use tenantry_core::limits;
+use tenantry_core::secrets::KeyFormat;
+use tenantry_core::text::{Metadata, Name};
+
+/// Makes a sub-account. 200, not 201: the contract's own status.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    Caller(context): Caller,
+    body: JsonBody,
+) -> Result<Response, Refusal> {
+    let new = decode(&body.value)?;
+    let created = state.plane.create_account(&context, new).await?;
+    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&created)?))
+}
+
+fn decode(body: &Json) -> Result<NewAccount, Error> {
+    if !matches!(body, Json::Object(_)) {
+        return Err(Error::Malformed("the body is not a JSON object"));
+    }
+    let mut violations = body::server_set(body, "");
+    let name = match body.get("name") {
+        None => Err(Problem::Missing),
+        Some(Json::String(text)) => Name::parse(text),
+        Some(_) => Err(Problem::WrongType("a string")),
+    };
+    let name = name.map_err(|problem| violations.push(violation("name", problem))).ok();
+    let own_database = match body.get("multi_tenant") {
+        None | Some(Json::Null) => false,
+        Some(Json::Bool(value)) => *value,
+        Some(_) => {
+            violations.push(violation("multi_tenant", Problem::WrongType("a boolean")));
+            false
+        }
+    };
+    let placement = if own_database {
+        decode_database(body, &mut violations).map(NewPlacement::Dedicated)
+    } else {
+        // The contract's own example sends database fields with `multi_tenant: false`: they are
+        // neither looked at nor kept.
+        Some(NewPlacement::Shared)
+    };
+    let calls = decode_concurrent_calls(body)
+        .map_err(|problem| violations.push(violation("limits.concurrent_calls", problem)))
+        .unwrap_or_default();
+    match (name, placement) {
+        (Some(name), Some(placement)) if violations.is_empty() => Ok(NewAccount {
+            name,
+            profile: Profile::default(),
+            metadata: Metadata::empty(),
+            limits: AccountLimits { concurrent_calls: calls, ..AccountLimits::default() },
+            placement,
+            key: FirstKey::usual(KeyFormat::SubAccount),
+            entitlement: Some(Entitlement::SubAccounts),
+        }),
+        _ => Err(Error::Invalid(violations)),
+    }
+}
+
+fn violation(field: &'static str, problem: Problem) -> Violation {
+    Violation { field: field.into(), problem }
+}
+
+fn decode_concurrent_calls(body: &Json) -> Result<Option<ConcurrentCalls>, Problem> {
+    let range = Problem::OutOfRange(1, limits::CONCURRENT_CALLS_MAX.into());
+    match body.get("allow_concurrent_calls") {
+        None | Some(Json::Null) => Ok(None),
+        // A number with a fraction or exponent is not an integer, whatever its value.
+        Some(Json::Number(number)) if number.is_f64() => Err(Problem::WrongType("an integer")),
+        Some(Json::Number(number)) => {
+            number.as_i64().and_then(ConcurrentCalls::new).map(Some).ok_or(range)
+        }
+        Some(_) => Err(Problem::WrongType("an integer")),
+    }
+}
+
+fn decode_database(body: &Json, violations: &mut Vec<Violation>) -> Option<NewDatabase> {
+    let before = violations.len();
+    let mut text = |member: &str, field: &'static str| match body.get(member) {
+        None | Some(Json::Null) => None,
+        Some(Json::String(text)) => Some(text.as_str()),
+        Some(_) => {
+            violations.push(violation(field, Problem::WrongType("a string")));
+            None
+        }
+    };
+    let host = text("db_host", "database.host");
+    let name = text("db_name", "database.name");
+    let user = text("db_user", "database.user");
+    let password = text("db_password", "database.password");
+    let port = match body.get("db_port") {
+        None | Some(Json::Null) => Ok(None),
+        Some(Json::String(text)) => DatabasePort::parse(text).map(Some),
+        Some(Json::Number(number)) => number
+            .as_i64()
+            .ok_or(Problem::WrongType("an integer or a string of digits"))
+            .and_then(DatabasePort::from_number)
+            .map(Some),
+        Some(_) => Err(Problem::WrongType("an integer or a string of digits")),
+    };
+    let port = port
+        .map_err(|problem| violations.push(violation("database.port", problem)))
+        .unwrap_or_default();
+    let wrong: Vec<_> = violations[before..].iter().map(|v| v.field.clone()).collect();
+    let parts = DatabaseParts { host, port, name, user, password };
+    match NewDatabase::parse(&parts) {
+        Ok(database) if violations.len() == before => Some(database),
+        Ok(_) => None,
+        Err(more) => {
+            // A field of another type was named already; it is not missing as well.
+            violations.extend(more.into_iter().filter(|v| !wrong.contains(&v.field)));
+            None
+        }
+    }
+}
+
+/// All fields of the contract, in its order.
+#[derive(Serialize)]
+struct Reply<'a> {
+    id: String,
+    name: &'a str,
+    user_id: String,
+    organization_id: String,
+    api_key: &'a str,
+    multi_tenant: bool,
+    db_host: Option<&'a str>,
+    db_name: Option<&'a str>,
+    db_port: Option<&'a str>,
+    db_user: Option<&'a str>,
+    db_password: Option<&'a str>,
+    allow_concurrent_calls: u32,
+    created_at: String,
+    updated_at: String,
+}
+
+fn encode(created: &CreatedAccount) -> Result<Reply<'_>, Error> {
+    let account = &created.account;
+    let time = |at| reply::format(at, "%Y-%m-%dT%H:%M:%SZ");
+    Ok(Reply {
+        id: account.id.to_uuid(),
+        name: account.name.as_str(),
+        user_id: account.created_by.to_uuid(),
+        organization_id: created.root.id.to_uuid(),
+        api_key: created.secret.reveal(),
+        multi_tenant: false,
+        db_host: None,
+        db_name: None,
+        db_port: None,
+        db_user: None,
+        db_password: None,
+        allow_concurrent_calls: account
+            .limits
+            .effective_concurrent_calls(&created.root.limits)
+            .get(),
+        created_at: time(account.created_at)?,
+        updated_at: time(account.updated_at)?,
+    })
+}

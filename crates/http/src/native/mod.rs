@@ -1,0 +1,54 @@
+//! Tenantry's own API.
+
+pub(crate) mod accounts;
+pub(crate) mod keys;
+pub(crate) mod problem;
+pub(crate) mod verify;
+pub(crate) mod whoami;
+
+use crate::body::{self, JsonBody};
+use crate::refusal::Refusal;
+use serde::Deserialize;
+use tenantry_core::error::{Error, Problem};
+use tenantry_core::json::Json;
+
+/// Reads a body as one of the API's own structs. Members that only the server sets are refused.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
+    let violations = body::server_set(&body.value, "");
+    if !violations.is_empty() {
+        return Err(Error::Invalid(violations).into());
+    }
+    typed(body)
+}
+
+/// As [`decode`], for a body whose members are credentials themselves.
+pub(crate) fn typed<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
+    if !matches!(body.value, Json::Object(_)) {
+        return Err(Error::Malformed("the body is not a JSON object").into());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(&body.bytes);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let inner = error.inner().to_string();
+        let path: Vec<String> = error.path().iter().filter_map(segment).collect();
+        let path = path.join(".");
+        // The library names a missing member in its message and not in the path.
+        if let Some(name) =
+            inner.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
+        {
+            let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            return Error::invalid(field, Problem::Missing).into();
+        }
+        Error::invalid(path, Problem::WrongType("of the type that the API's description names"))
+            .into()
+    })
+}
+
+fn segment(segment: &serde_path_to_error::Segment) -> Option<String> {
+    use serde_path_to_error::Segment;
+    match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { variant } => Some(variant.clone()),
+        Segment::Unknown => None,
+    }
+}

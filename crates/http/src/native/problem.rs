@@ -1,0 +1,143 @@
+//! Errors of the native API: RFC 9457 documents with stable codes.
+
+use crate::refusal::Refusal;
+use crate::reply;
+use axum::http::StatusCode;
+use axum::response::Response;
+use tenantry_api::problem::{FieldProblem, Problem};
+use tenantry_core::error::{Conflict, Denial, Error, Unauthenticated, Violation};
+
+const MEDIA: &str = "application/problem+json";
+
+/// The document of a refusal.
+pub(crate) fn render(refusal: &Refusal) -> Response {
+    let (status, code, detail) = describe(refusal);
+    let errors = match refusal {
+        Refusal::Core(error) => match &**error {
+            Error::Invalid(violations) => violations.iter().map(field_problem).collect(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    };
+    let body = Problem {
+        kind: format!("urn:tenantry:error:{code}"),
+        title: code.replace('_', " "),
+        status: status.as_u16(),
+        code: code.to_owned(),
+        detail,
+        errors,
+    };
+    reply::json(status, MEDIA, &body)
+}
+
+fn field_problem(violation: &Violation) -> FieldProblem {
+    FieldProblem { pointer: pointer(&violation.field), detail: violation.problem.to_string() }
+}
+
+/// Domain names are the API's own names, save two.
+fn pointer(field: &str) -> String {
+    let field = match field {
+        "limits.concurrent_calls" => "limits.concurrency",
+        "ttl" => "ttl_seconds",
+        field => field,
+    };
+    field.split('.').fold(String::new(), |pointer, name| format!("{pointer}/{name}"))
+}
+
+fn describe(refusal: &Refusal) -> (StatusCode, &'static str, String) {
+    let (status, code, detail) = match refusal {
+        Refusal::Core(error) => return describe_core(error),
+        Refusal::MethodNotAllowed { .. } => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "the path does not take this method",
+        ),
+        Refusal::UnsupportedMediaType => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must be application/json without a content coding",
+        ),
+        Refusal::NotAcceptable => {
+            (StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no acceptable media type can be served")
+        }
+        Refusal::BodyTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "the body is larger than 64 kB")
+        }
+        Refusal::BodyTimeout => {
+            (StatusCode::REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time")
+        }
+        Refusal::UriTooLong => {
+            (StatusCode::URI_TOO_LONG, "uri_too_long", "the target is longer than 8 kB")
+        }
+        Refusal::InvalidTenant => {
+            (StatusCode::BAD_REQUEST, "invalid_tenant", "x-tenantid must be one UUID")
+        }
+        Refusal::BodyNotSupported => {
+            (StatusCode::BAD_REQUEST, "body_not_supported", "this call takes no such member")
+        }
+        Refusal::OutcomeUnknown => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "outcome_unknown",
+            "the change took too long; whether it was made is not known",
+        ),
+    };
+    (status, code, detail.to_owned())
+}
+
+fn describe_core(error: &Error) -> (StatusCode, &'static str, String) {
+    let (status, code) = match error {
+        Error::NotAuthenticated(Unauthenticated::Missing) => {
+            (StatusCode::UNAUTHORIZED, "missing_credentials")
+        }
+        Error::NotAuthenticated(Unauthenticated::Invalid) => {
+            (StatusCode::UNAUTHORIZED, "invalid_credentials")
+        }
+        Error::NotAuthenticated(Unauthenticated::TokenTooLongLived) => {
+            (StatusCode::UNAUTHORIZED, "token_too_long_lived")
+        }
+        Error::AmbiguousCredentials => (StatusCode::BAD_REQUEST, "ambiguous_credentials"),
+        Error::Forbidden(denial) => (StatusCode::FORBIDDEN, denial_code(denial)),
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+        Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+        Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+        Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict_code(*conflict)),
+        Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+        Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Error::Integrity { .. } | Error::Internal(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
+        }
+    };
+    let detail = match error {
+        // The two are the same bytes for whatever does not exist or is somebody else's.
+        Error::Invalid(_) => "some fields break a rule".to_owned(),
+        // Which row is the operator's to know.
+        Error::Integrity { .. } => "internal error".to_owned(),
+        error => error.to_string(),
+    };
+    (status, code, detail)
+}
+
+const fn denial_code(denial: &Denial) -> &'static str {
+    match denial {
+        Denial::Permission(_) | Denial::Role => "insufficient_permissions",
+        Denial::SubAccountsDoNotNest => "subaccounts_cannot_nest",
+        Denial::NotEntitled(_) => "not_entitled",
+        Denial::GrantExceedsOwn => "grant_exceeds_own",
+        Denial::TenantMismatch => "tenant_mismatch",
+        Denial::OperatorOnly => "operator_only",
+        Denial::NoOrganization => "no_organization",
+        Denial::ClientGeneratedId => "client_generated_id",
+    }
+}
+
+const fn conflict_code(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Changed => "changed",
+        Conflict::Taken => "taken",
+        Conflict::AlreadyInitialized => "already_initialized",
+        Conflict::Closed => "account_closed",
+        Conflict::WrongType => "wrong_type",
+    }
+}

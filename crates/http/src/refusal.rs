@@ -1,0 +1,136 @@
+//! Refusals on their way out: raised anywhere below a route, given their family's shape in one
+//! place.
+
+use crate::dialects::{accounts, service_accounts, sub_accounts};
+use crate::native;
+use crate::routes::Family;
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use tenantry_core::clock::Timestamp;
+use tenantry_core::error::{Error, Unauthenticated};
+
+/// Why a request gets no ordinary answer: a refusal of the rules, or of HTTP itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// The rules say no.
+    Core(Arc<Error>),
+    /// The path exists, but not with this method.
+    MethodNotAllowed {
+        /// The methods that it has.
+        allow: String,
+    },
+    /// The body's media type is not read here.
+    UnsupportedMediaType,
+    /// No media type that the client accepts can be served.
+    NotAcceptable,
+    /// The body is larger than the route takes.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The request's target is longer than any path.
+    UriTooLong,
+    /// `x-tenantid` is missing or not one UUID.
+    InvalidTenant,
+    /// The body has a member that this call does not take.
+    BodyNotSupported,
+    /// The change took longer than a request may; whether it happened is not known.
+    OutcomeUnknown,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Core(Arc::new(error))
+    }
+}
+
+impl IntoResponse for Refusal {
+    /// An empty reply that carries the refusal; [`render`] gives it its shape.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Gives a refusal the shape of its family, and logs the cause of what is not the caller's fault.
+pub(crate) fn render(
+    refusal: &Refusal,
+    family: Family,
+    request_id: &str,
+    now: Timestamp,
+) -> Response {
+    if let Refusal::Core(error) = refusal {
+        log(error, request_id);
+    }
+    let mut response = match family {
+        Family::Native => native::problem::render(refusal),
+        Family::SubAccounts => sub_accounts::problem::render(refusal),
+        Family::Accounts => accounts::problem::render(refusal),
+        Family::ServiceAccounts => service_accounts::problem::render(refusal, now),
+    };
+    let headers = response.headers_mut();
+    match refusal {
+        Refusal::Core(error) => match &**error {
+            Error::NotAuthenticated(Unauthenticated::Missing) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // RFC 6750 §3.1: the error is named where a credential was presented.
+            Error::NotAuthenticated(_) => {
+                let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, value);
+            }
+            _ => {}
+        },
+        Refusal::MethodNotAllowed { allow } => {
+            if let Ok(value) = HeaderValue::from_str(allow) {
+                headers.insert(header::ALLOW, value);
+            }
+        }
+        // The rest of the body is not read, so the connection cannot be used again.
+        Refusal::BodyTooLarge | Refusal::BodyTimeout => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Refusal::UnsupportedMediaType
+        | Refusal::NotAcceptable
+        | Refusal::UriTooLong
+        | Refusal::InvalidTenant
+        | Refusal::BodyNotSupported
+        | Refusal::OutcomeUnknown => {}
+    }
+    response
+}
+
+fn log(error: &Error, request_id: &str) {
+    match error {
+        Error::Unavailable(cause) | Error::Internal(cause) => {
+            let cause = chain(&**cause);
+            tracing::error!(request_id, %error, cause, "a request failed");
+        }
+        Error::StorageFull => tracing::error!(request_id, %error, "a request failed"),
+        // The alarm was raised where the row was read.
+        Error::Integrity { .. }
+        | Error::NotAuthenticated(_)
+        | Error::AmbiguousCredentials
+        | Error::Forbidden(_)
+        | Error::NotFound(_)
+        | Error::Invalid(_)
+        | Error::Malformed(_)
+        | Error::Conflict(_)
+        | Error::LimitReached { .. }
+        | Error::NotImplemented(_) => {}
+    }
+}
+
+/// A cause and its own causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,232 @@
+//! Every mount point on one screen. This table feeds the router; tests walk it so that no route is
+//! without its cases.
+
+use crate::app::AppState;
+use crate::dialects::{accounts, service_accounts, sub_accounts};
+use crate::{admin, health, native};
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use std::collections::HashMap;
+
+/// A family of paths with one error shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// `/v1/…` and whatever belongs to no other family: RFC 9457.
+    Native,
+    /// `/sub-accounts/…`
+    SubAccounts,
+    /// `/api/v1/accounts…`: JSON:API.
+    Accounts,
+    /// `/api/v1/admin/service-account…`
+    ServiceAccounts,
+}
+
+impl Family {
+    /// The family of a path, known or not.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let under = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if under("/sub-accounts") {
+            Self::SubAccounts
+        } else if under("/api/v1/admin/service-account") {
+            Self::ServiceAccounts
+        } else if under("/api/v1") {
+            Self::Accounts
+        } else {
+            Self::Native
+        }
+    }
+}
+
+/// Who may call a route at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// The holder of a key; the operation decides what the key may do.
+    Key,
+    /// A member, by an admin JWT.
+    Member,
+    /// The operator, over the socket in the data directory. Not on the network.
+    Operator,
+}
+
+/// What a route does to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Reads only.
+    Reads,
+    /// Changes something. Runs in a task of its own, so that a client that hangs up leaves no
+    /// change half made.
+    Writes,
+}
+
+type Endpoint = fn(AppState, Request) -> BoxFuture<'static, Response>;
+
+/// One method of one path.
+#[derive(Clone)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, with `{names}` for its variable segments.
+    pub path: &'static str,
+    /// Its family.
+    pub family: Family,
+    /// Who may call it.
+    pub access: Access,
+    /// What it does.
+    pub effect: Effect,
+    endpoint: Endpoint,
+}
+
+impl Route {
+    pub(crate) fn call(&self, state: AppState, request: Request) -> BoxFuture<'static, Response> {
+        (self.endpoint)(state, request)
+    }
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $family:ident $access:ident $effect:ident $handler:path;)*) => {
+        &[$(Route {
+            method: Method::$method,
+            path: $path,
+            family: Family::$family,
+            access: Access::$access,
+            effect: Effect::$effect,
+            endpoint: |state, request| Box::pin(Handler::call($handler, request, state)),
+        }),*]
+    };
+}
+
+/// Every route.
+pub const ROUTES: &[Route] = routes! {
+    POST "/v1/accounts"                             Native Key Writes native::accounts::create;
+    GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
+    POST "/v1/keys/verify"                          Native Key Reads  native::verify::verify;
+    POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
+    DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
+    GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
+
+    POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;
+    POST "/api/v1/accounts"                         Accounts Key Writes accounts::create::create;
+    POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Writes service_accounts::create::create;
+
+    GET  "/livez"                                   Native Open Reads health::live;
+    GET  "/readyz"                                  Native Open Reads health::ready;
+
+    POST "/operator/initialize"                     Native Operator Writes admin::organizations::initialize;
+    POST "/operator/organizations"                  Native Operator Writes admin::organizations::create;
+    GET  "/operator/organizations"                  Native Operator Reads  admin::organizations::list;
+    POST "/operator/organizations/{id}/suspended"   Native Operator Writes admin::organizations::set_suspended;
+    POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
+    POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
+    POST "/operator/platform-keys"                  Native Operator Writes admin::platform_keys::create;
+};
+
+/// Variable segments of a path, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathParameters(pub(crate) Vec<Box<str>>);
+
+/// What the router finds for a request.
+pub(crate) enum Found {
+    Route(&'static Route, PathParameters),
+    /// The path exists, with these methods and no other.
+    OtherMethods(String),
+    Nothing,
+}
+
+/// Exact matches of path and method; nothing is cleaned up, decoded or redirected first.
+pub(crate) struct Router {
+    paths: matchit::Router<Vec<&'static Route>>,
+}
+
+impl Router {
+    pub(crate) fn new(routes: &'static [Route]) -> Self {
+        let mut by_path: HashMap<&str, Vec<&'static Route>> = HashMap::new();
+        for route in routes {
+            by_path.entry(route.path).or_default().push(route);
+        }
+        let mut paths = matchit::Router::new();
+        for (path, routes) in by_path {
+            paths.insert(path, routes).expect("no two paths of the table overlap");
+        }
+        Self { paths }
+    }
+
+    pub(crate) fn find(&self, method: &Method, path: &str, operator: bool) -> Found {
+        // The accounts contract: "no endpoint to read, list, or update an account".
+        if path.strip_prefix("/api/v1/accounts/").is_some_and(|id| !id.is_empty()) {
+            return Found::OtherMethods("POST".to_owned());
+        }
+        let Ok(matched) = self.paths.at(path) else {
+            return Found::Nothing;
+        };
+        let mut routes = matched
+            .value
+            .iter()
+            .filter(|route| operator || route.access != Access::Operator)
+            .peekable();
+        if routes.peek().is_none() {
+            return Found::Nothing;
+        }
+        // A HEAD is a GET whose body is not sent (RFC 9110 §9.3.2).
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
+        let mut allowed: Vec<&str> = Vec::new();
+        for route in routes {
+            if route.method == *wanted {
+                let values = matched.params.iter().map(|(_, value)| value.into()).collect();
+                return Found::Route(route, PathParameters(values));
+            }
+            allowed.push(route.method.as_str());
+        }
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        Found::OtherMethods(allowed.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_routes_family_is_its_paths() {
+        for route in ROUTES {
+            assert_eq!(Family::of(route.path), route.family, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn only_the_exact_path_matches() {
+        let router = Router::new(ROUTES);
+        for path in [
+            "/v1/whoami/",
+            "//v1/whoami",
+            "/v1/./whoami",
+            "/V1/whoami",
+            "/v1/whoami;a=b",
+            "/v1/%77hoami",
+            "/v1/accounts/../whoami",
+            "/sub-accounts/create/",
+            "",
+        ] {
+            assert!(matches!(router.find(&Method::GET, path, false), Found::Nothing), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_operators_paths_are_not_on_the_network() {
+        let router = Router::new(ROUTES);
+        for route in ROUTES.iter().filter(|route| route.access == Access::Operator) {
+            let path = route.path.replace("{id}", "x");
+            assert!(matches!(router.find(&route.method, &path, false), Found::Nothing), "{path}");
+            assert!(matches!(router.find(&route.method, &path, true), Found::Route(..)), "{path}");
+        }
+    }
+}
