@@ -1,0 +1,212 @@
+//! The command line.
+
+use crate::config::Settings;
+use clap::{Args, Parser, Subcommand};
+
+/// Accounts, API keys and service accounts for a multi-tenant API product.
+#[derive(Parser)]
+#[command(name = "tenantry", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs the server; on an empty data directory it first creates the organization
+    Serve,
+    /// Creates the plane's first organization and prints its master key, once
+    Init(Init),
+    /// Further organizations: the root accounts of one plane
+    #[command(subcommand)]
+    Organizations(Organizations),
+    /// Prints an admin JWT of the built-in `local` realm
+    Token(Token),
+    /// Sub-accounts
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// API keys and platform keys
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+/// How what is printed is printed.
+#[derive(Args)]
+pub(crate) struct Printing {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which server is asked: one by its URL, or the one of the data directory.
+#[derive(Args)]
+pub(crate) struct Remote {
+    /// A server's URL; without it, the server or store of the data directory
+    #[arg(long, env = "TENANTRY_URL")]
+    pub(crate) url: Option<String>,
+    /// The key to present there
+    #[arg(long, env = "TENANTRY_KEY", hide_env_values = true, requires = "url")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    pub(crate) new: NewOrganization,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Args)]
+pub(crate) struct NewOrganization {
+    /// The organization's name
+    #[arg(long)]
+    pub(crate) organization: String,
+    /// Its first member's name
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Its first member's e-mail address
+    #[arg(long)]
+    pub(crate) email: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Organizations {
+    /// Creates an organization and prints its master key, once
+    Create(Init),
+    /// Lists the organizations
+    List {
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Suspends an organization: every credential of its tree is refused from then on
+    Suspend {
+        /// Its id, as a UUID or `acc_…`
+        id: String,
+        /// Let it go on instead
+        #[arg(long)]
+        resume: bool,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Gives an organization an entitlement, or takes it away
+    Entitle {
+        /// Its id, as a UUID or `acc_…`
+        id: String,
+        /// The entitlement
+        #[arg(value_parser = ["sub_accounts"])]
+        entitlement: String,
+        /// Take it away instead
+        #[arg(long)]
+        remove: bool,
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Token {
+    /// The organization, as a UUID or `acc_…`
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// The role; `tenant_admin` and `super_admin` mean something
+    #[arg(long)]
+    pub(crate) role: String,
+    /// The member, a UUID; the organization's first unless given
+    #[arg(long)]
+    pub(crate) member: Option<String>,
+    /// How long it lives: a number with s, m or h; at most 24h
+    #[arg(long, default_value = "10m", value_parser = parse_seconds)]
+    pub(crate) ttl: u64,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Accounts {
+    /// Creates a sub-account and prints its first key, once
+    Create {
+        /// Its name
+        #[arg(long)]
+        name: String,
+        /// Concurrent calls, 1 to 1,000,000
+        #[arg(long)]
+        concurrency: Option<u32>,
+        /// The organization to create it under; may be left out where there is one
+        #[arg(long)]
+        organization: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Keys {
+    /// Asks whether a key may do something now; reads the key from standard input unless given
+    Verify {
+        /// The key, or a client secret where --client-id is given
+        #[arg(long, env = "TENANTRY_VERIFY_KEY", hide_env_values = true)]
+        secret: Option<String>,
+        /// The client id that the secret belongs to
+        #[arg(long)]
+        client_id: Option<String>,
+        /// A permission that it must have; may be repeated
+        #[arg(long)]
+        permission: Vec<String>,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Creates a platform key and prints it, once: it verifies keys of every organization
+    Create {
+        /// Says that a platform key is meant
+        #[arg(long, required = true)]
+        platform: bool,
+        /// Its name
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+fn parse_seconds(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("a number with s, m or h is wanted, as in 10m".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a number is wanted, as in 10m".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        assert_eq!(parse_seconds("90"), Ok(90));
+        assert_eq!(parse_seconds("10m"), Ok(600));
+        assert_eq!(parse_seconds("24h"), Ok(86_400));
+        for text in ["", "m", "-1m", "1d", "99999999999999999999h", "18446744073709551615h"] {
+            assert!(parse_seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The commands. Each translates its arguments into one or two calls of the API and prints what
+//! comes back.
+
+mod accounts;
+mod keys;
+mod organizations;
+mod serve;
+mod token;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::{Result, logging};
+
+/// Runs a command.
+pub(crate) async fn run(cli: Cli) -> Result<()> {
+    let config = Config::load(&cli.settings)?;
+    match cli.command {
+        Command::Serve => {
+            logging::start(config.log_level);
+            serve::serve(&config).await
+        }
+        command => {
+            // A command tells its outcome itself; of the rest only what is wrong is of interest.
+            logging::start(config.log_level.min(tracing::Level::WARN));
+            match command {
+                Command::Init(init) => organizations::initialize(&config, init).await,
+                Command::Organizations(command) => organizations::run(&config, command).await,
+                Command::Token(token) => token::create(&config, token).await,
+                Command::Accounts(command) => accounts::run(&config, command).await,
+                Command::Keys(command) => keys::run(&config, command).await,
+                Command::Serve => Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Settings: from flags, then `TENANTRY_*` variables, then `tenantry.toml`, then defaults.
+
+use crate::{Failure, Result};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tenantry_core::limits;
+use tenantry_core::plane::Policy;
+use tenantry_core::secrets::plain::KeyPrefix;
+
+/// The file that is read where it exists and no other is named.
+const FILE: &str = "tenantry.toml";
+
+/// Settings as the command line and the environment give them.
+#[derive(clap::Args, Debug, Default)]
+pub struct Settings {
+    /// Settings file (default: tenantry.toml, where there is one)
+    #[arg(long, global = true, env = "TENANTRY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Directory of the store, its secrets and the operator's socket (default: ./tenantry-data)
+    #[arg(long, global = true, env = "TENANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address to serve on; loopback only (default: 127.0.0.1:8080)
+    #[arg(long, global = true, env = "TENANTRY_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Most bytes that the database file may grow to (default: none)
+    #[arg(long, global = true, env = "TENANTRY_DATABASE_SIZE_MAX")]
+    pub database_size_max: Option<u64>,
+    /// What native keys begin with (default: tnt)
+    #[arg(long, global = true, env = "TENANTRY_KEY_PREFIX")]
+    pub key_prefix: Option<String>,
+    /// Most service accounts of one organization (default: 100)
+    #[arg(long, global = true, env = "TENANTRY_SERVICE_ACCOUNTS_MAX")]
+    pub service_accounts_max: Option<u32>,
+    /// Credentials held by the verify cache (default: 1000000)
+    #[arg(long, global = true, env = "TENANTRY_CACHE_ENTRIES")]
+    pub cache_entries: Option<usize>,
+    /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
+    #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// Settings as `tenantry.toml` gives them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    data_dir: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    database_size_max: Option<u64>,
+    key_prefix: Option<String>,
+    service_accounts_max: Option<u32>,
+    cache_entries: Option<usize>,
+    log_level: Option<String>,
+    #[serde(default)]
+    local_realm: LocalRealm,
+}
+
+/// The built-in realm.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct LocalRealm {
+    /// Whether its `super_admin` may act for every organization.
+    #[serde(default)]
+    platform_wide: bool,
+}
+
+/// Settings in force.
+#[derive(Debug)]
+pub struct Config {
+    /// Directory of the store, its secrets and the operator's socket.
+    pub data_dir: PathBuf,
+    /// Address to serve on.
+    pub listen: SocketAddr,
+    /// Most bytes that the database file may grow to.
+    pub database_size_max: Option<u64>,
+    /// What the plane's rules take from the operator.
+    pub policy: Policy,
+    /// Whether the built-in realm's `super_admin` may act for every organization.
+    pub local_realm_platform_wide: bool,
+    /// Least severe events that are logged.
+    pub log_level: tracing::Level,
+}
+
+impl Config {
+    /// Puts the sources together.
+    ///
+    /// # Errors
+    /// [`Failure::Setting`] that names the setting and what would be right.
+    pub fn load(settings: &Settings) -> Result<Self> {
+        let file = read_file(settings.config.as_deref())?;
+        let text = |set: &Option<String>, file: Option<String>| set.clone().or(file);
+
+        let listen = settings.listen.or(file.listen);
+        let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        if !listen.ip().is_loopback() {
+            return Err(Failure::Setting(format!(
+                "--listen {listen}: only loopback addresses are served, since requests carry \
+                 credentials in clear; listen on 127.0.0.1 and let a proxy that ends TLS forward to it"
+            )));
+        }
+        let key_prefix = match text(&settings.key_prefix, file.key_prefix) {
+            None => KeyPrefix::default(),
+            Some(prefix) => KeyPrefix::parse(&prefix).ok_or_else(|| {
+                Failure::Setting(
+                    "--key-prefix: 2 to 12 lower-case letters or digits, a letter first; not `sa` or `key`"
+                        .to_owned(),
+                )
+            })?,
+        };
+        let log_level = match text(&settings.log_level, file.log_level) {
+            None => tracing::Level::INFO,
+            Some(level) => level.parse().map_err(|_| {
+                Failure::Setting("--log-level: one of error, warn, info, debug, trace".to_owned())
+            })?,
+        };
+        let service_accounts_max = settings.service_accounts_max.or(file.service_accounts_max);
+        let cache_entries = settings.cache_entries.or(file.cache_entries);
+        Ok(Self {
+            data_dir: settings
+                .data_dir
+                .clone()
+                .or(file.data_dir)
+                .unwrap_or_else(|| PathBuf::from("tenantry-data")),
+            listen,
+            database_size_max: settings.database_size_max.or(file.database_size_max),
+            policy: Policy {
+                key_prefix,
+                service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
+                cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
+            },
+            local_realm_platform_wide: file.local_realm.platform_wide,
+            log_level,
+        })
+    }
+
+    /// The operator's socket.
+    #[must_use]
+    pub fn operator_socket(&self) -> PathBuf {
+        self.data_dir.join("admin.sock")
+    }
+
+    /// The plane's secrets.
+    #[must_use]
+    pub fn secrets_file(&self) -> PathBuf {
+        self.data_dir.join("secrets.toml")
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or_else(|| Path::new(FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text)
+            .map_err(|error| Failure::Setting(format!("{}: {}", path.display(), error.message()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            Ok(File::default())
+        }
+        Err(error) => Err(Failure::Io(format!("read {}", path.display()), error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, settings: Settings) -> Result<Config> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("tenantry.toml");
+        std::fs::write(&path, text).expect("written");
+        Config::load(&Settings { config: Some(path), ..settings })
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let settings = Settings { service_accounts_max: Some(7), ..Settings::default() };
+        let config =
+            load("service-accounts-max = 5\nkey-prefix = \"acme\"", settings).expect("good");
+        assert_eq!(config.policy.service_accounts_max, 7);
+        assert_eq!(config.policy.key_prefix.as_str(), "acme");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_by_name() {
+        let error = load("lissten = \"x\"", Settings::default()).expect_err("unknown");
+        assert!(error.to_string().contains("lissten"), "{error}");
+    }
+
+    #[test]
+    fn only_loopback_is_served() {
+        for address in ["0.0.0.0:8080", "192.0.2.1:80", "[::]:8080"] {
+            let listen = Some(address.parse().expect("an address"));
+            let error = load("", Settings { listen, ..Settings::default() }).expect_err(address);
+            assert!(error.to_string().contains("loopback"), "{error}");
+        }
+        let listen = Some("[::1]:0".parse().expect("an address"));
+        assert!(load("", Settings { listen, ..Settings::default() }).is_ok());
+    }
+}

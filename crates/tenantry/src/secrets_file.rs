@@ -1,0 +1,186 @@
+//! `secrets.toml`: what only the operator has. Made once, readable by its owner alone, never
+//! overwritten.
+
+use crate::{Failure, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use tenantry_core::rng::Rng;
+use tenantry_core::secrets::SecretsMaterial;
+use zeroize::Zeroizing;
+
+const HEAD: &str = "\
+# Tenantry's secrets. Keep a copy apart from the database: whoever has both can make credentials,
+# and without this file every key, token and sealed value is lost.
+";
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    pepper: Secret,
+    key_encryption_key: Secret,
+    local_realm: LocalRealm,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Secret {
+    id: u16,
+    value: Zeroizing<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct LocalRealm {
+    /// PKCS #8 DER, base64.
+    private_key: Zeroizing<String>,
+}
+
+/// Reads the secrets. `None` where there is no file.
+///
+/// # Errors
+/// A file that others can read, or that does not hold the secrets whole.
+pub fn read(path: &Path) -> Result<Option<SecretsMaterial>> {
+    let io = |error| Failure::Io(format!("read {}", path.display()), error);
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Failure::Setting(format!(
+            "{} can be read by others (mode {mode:o}): its secrets must be taken as known. If they \
+             are not, set `chmod 600` and start again",
+            path.display()
+        )));
+    }
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
+    // What the parser says may quote the file, so it is not repeated.
+    let bad = |what: &str| Failure::Setting(format!("{}: {what}", path.display()));
+    let document: Document =
+        toml::from_str(&text).map_err(|_| bad("is not the file that `serve` or `init` wrote"))?;
+    Ok(Some(SecretsMaterial {
+        pepper_id: document.pepper.id,
+        pepper: key(&document.pepper.value)
+            .ok_or_else(|| bad("pepper must be 32 random bytes in base64"))?,
+        key_encryption_key: key(&document.key_encryption_key.value)
+            .ok_or_else(|| bad("key_encryption_key must be 32 random bytes in base64"))?,
+        local_realm_key: STANDARD
+            .decode(&*document.local_realm.private_key)
+            .map(Zeroizing::new)
+            .map_err(|_| bad("local_realm.private_key must be base64"))?,
+    }))
+}
+
+/// 32 bytes that were drawn and not made up: a key of one repeated byte is refused.
+fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let bytes = Zeroizing::new(STANDARD.decode(text).ok()?);
+    let key: [u8; 32] = bytes[..].try_into().ok()?;
+    let varied = key.iter().any(|byte| *byte != key[0]);
+    varied.then(|| Zeroizing::new(key))
+}
+
+/// Draws secrets and writes them to a new file, durably before anything depends on them.
+///
+/// # Errors
+/// A file that exists already, or cannot be written.
+pub fn create(path: &Path, rng: &dyn Rng) -> Result<SecretsMaterial> {
+    let material = SecretsMaterial::generate(rng)?;
+    let secret = |id, bytes: &[u8]| Secret { id, value: Zeroizing::new(STANDARD.encode(bytes)) };
+    let document = Document {
+        pepper: secret(material.pepper_id, &material.pepper[..]),
+        key_encryption_key: secret(1, &material.key_encryption_key[..]),
+        local_realm: LocalRealm {
+            private_key: Zeroizing::new(STANDARD.encode(&material.local_realm_key[..])),
+        },
+    };
+    let text = Zeroizing::new(
+        toml::to_string(&document).map_err(|error| Failure::Setting(error.to_string()))?,
+    );
+    write_private(path, format!("{HEAD}\n{}", &*text).as_bytes())
+        .map_err(|error| Failure::Io(format!("write {}", path.display()), error))?;
+    Ok(material)
+}
+
+/// Writes a new file that its owner alone can read. Appears whole or not at all, and lasts.
+///
+/// # Errors
+/// What the file system says; [`ErrorKind::AlreadyExists`] where there is such a file.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let partial = path.with_extension("partial");
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    // A link, unlike a rename, does not replace what is there.
+    let linked = fs::hard_link(&partial, path);
+    fs::remove_file(&partial)?;
+    linked?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenantry_core::rng::SeededRng;
+
+    fn written() -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("secrets.toml");
+        create(&path, &SeededRng::new(1)).expect("created");
+        (dir, path)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let (_dir, path) = written();
+        let material = read(&path).expect("readable").expect("there");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(material.pepper, SecretsMaterial::generate(&SeededRng::new(1)).unwrap().pepper);
+    }
+
+    #[test]
+    fn an_existing_file_is_never_overwritten() {
+        let (_dir, path) = written();
+        let before = fs::read(&path).expect("there");
+        assert!(create(&path, &SeededRng::new(2)).is_err());
+        assert_eq!(fs::read(&path).expect("there"), before);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let (_dir, path) = written();
+        for mode in [0o644, 0o640, 0o604] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+            let error = read(&path).err().expect("refused").to_string();
+            assert!(error.contains("can be read by others"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_short_or_made_up_pepper_is_refused_without_showing_it() {
+        let (_dir, path) = written();
+        let text = fs::read_to_string(&path).expect("there");
+        let value = text.split("value = \"").nth(1).and_then(|rest| rest.split('"').next());
+        let value = value.expect("a pepper");
+        for other in ["", "c2hvcnRwZXBwZXI=", &STANDARD.encode([7; 32]), "not base64 at all"] {
+            fs::write(&path, text.replacen(value, other, 1)).expect("written");
+            let error = read(&path).err().expect("refused").to_string();
+            assert!(error.contains("pepper must be"), "{error}");
+            assert!(other.is_empty() || !error.contains(other), "{error}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! How commands reach a plane: a server by its URL, the running server of the data directory by
+//! its socket, or the store itself where no server runs. All three speak the same API.
+
+use crate::cli::Remote;
+use crate::config::Config;
+use crate::wiring::{self, Missing};
+use crate::{Failure, Result};
+use axum::body::Body;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, Response, StatusCode, Uri, header};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+use std::time::Duration;
+use tenantry_api::operator::ORGANIZATION_HEADER;
+use tenantry_api::problem::Problem;
+use tenantry_http::{App, Peer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a server may take to answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A way to a plane.
+pub(crate) enum Transport {
+    /// A server on the network.
+    Server { authority: String, key: Option<String> },
+    /// The running server of the data directory.
+    Socket(std::path::PathBuf),
+    /// The store of the data directory.
+    Store(App),
+}
+
+impl Transport {
+    /// The server that was named, else the plane of the data directory.
+    pub(crate) async fn open(config: &Config, remote: &Remote) -> Result<Self> {
+        match &remote.url {
+            Some(url) => Self::server(url, remote.key.clone()),
+            None => Self::local(config, Missing::Refuse).await,
+        }
+    }
+
+    /// The plane of the data directory, through its server where one runs.
+    pub(crate) async fn local(config: &Config, missing: Missing) -> Result<Self> {
+        let path = config.operator_socket();
+        match UnixStream::connect(&path).await {
+            Ok(_) => return Ok(Self::Socket(path)),
+            // Nobody listens: no server runs, or it was killed and left the name behind.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(error) => return Err(Failure::Io(format!("reach {}", path.display()), error)),
+        }
+        Ok(Self::Store(App::new(wiring::open(config, missing)?.plane)))
+    }
+
+    fn server(url: &str, key: Option<String>) -> Result<Self> {
+        let bad = |what: &str| Failure::Setting(format!("--url {url}: {what}"));
+        let uri: Uri = url.parse().map_err(|_| bad("is not a URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(bad("only http:// is spoken, to a server on this machine"));
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(bad("must end after host and port"));
+        }
+        let authority = uri.authority().ok_or_else(|| bad("names no host"))?.to_string();
+        Ok(Self::Server { authority, key })
+    }
+
+    /// Sends a request with a JSON body.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        organization: Option<&str>,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Answer(error.to_string()))?;
+        self.send(Method::POST, path, organization, body).await
+    }
+
+    /// Asks for what is at `path`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(Method::GET, path, None, Vec::new()).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        organization: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<T> {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        let host = match self {
+            Self::Server { authority, .. } => authority,
+            Self::Socket(_) | Self::Store(_) => "localhost",
+        };
+        request = request.header(header::HOST, host);
+        if let Some(organization) = organization {
+            request = request.header(ORGANIZATION_HEADER, organization);
+        }
+        if let Self::Server { key: Some(key), .. } = self {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let body = Full::new(Bytes::from(body));
+        let request = request.body(body).map_err(|error| Failure::Setting(error.to_string()))?;
+        let exchange = async {
+            match self {
+                Self::Server { authority, .. } => {
+                    let unreachable =
+                        |error| Failure::Io(format!("reach http://{authority}"), error);
+                    exchange(TcpStream::connect(authority).await.map_err(unreachable)?, request)
+                        .await
+                }
+                Self::Socket(path) => {
+                    let unreachable =
+                        |error| Failure::Io(format!("reach {}", path.display()), error);
+                    exchange(UnixStream::connect(path).await.map_err(unreachable)?, request).await
+                }
+                Self::Store(app) => {
+                    read(app.handle(request.map(Body::new), Peer::Operator).await).await
+                }
+            }
+        };
+        let (status, bytes) = tokio::time::timeout(ANSWER_DEADLINE, exchange)
+            .await
+            .map_err(|_| Failure::Answer("it took too long".to_owned()))??;
+        decode(status, &bytes)
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Bytes)> {
+    let answer = |error: hyper::Error| Failure::Answer(error.to_string());
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(answer)?;
+    tokio::spawn(connection);
+    read(sender.send_request(request).await.map_err(answer)?).await
+}
+
+async fn read<B>(response: Response<B>) -> Result<(StatusCode, Bytes)>
+where
+    B: hyper::body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let body = body.collect().await.map_err(|error| Failure::Answer(error.to_string()))?;
+    Ok((status, body.to_bytes()))
+}
+
+fn decode<T: DeserializeOwned>(status: StatusCode, bytes: &[u8]) -> Result<T> {
+    if status.is_success() {
+        return serde_json::from_slice(bytes).map_err(|error| Failure::Answer(error.to_string()));
+    }
+    match serde_json::from_slice::<Problem>(bytes) {
+        Ok(problem) => Err(Failure::Refused(Box::new(problem))),
+        Err(_) => Err(Failure::Answer(format!("status {status} without an explanation"))),
+    }
+}

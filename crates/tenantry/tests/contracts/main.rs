@@ -1,0 +1,15 @@
+//! The published contracts, held against the started binary: each contract's own cURL lines, each
+//! refusal that it documents, and what a newcomer's first minutes with the command line promise.
+//!
+//! Requests are made by the real curl, which `TENANTRY_TEST_CURL` names.
+
+mod accounts;
+mod command_line;
+mod draining;
+mod first_start;
+mod nesting;
+mod revocation;
+mod service_accounts;
+mod sub_accounts;
+mod support;
+mod verification;

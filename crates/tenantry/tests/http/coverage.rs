@@ -1,0 +1,110 @@
+//! No route without its cases: who may call it, and what it leaves in the audit trail.
+
+use crate::support::TestApp;
+use axum::http::Method;
+use serde_json::{Value, json};
+use tenantry_http::{Access, Effect, ROUTES, Route};
+
+/// The audit event that a changing route writes. A new route without a row here fails.
+fn event(route: &Route) -> &'static str {
+    match (route.method.as_str(), route.path) {
+        ("POST", "/v1/accounts" | "/sub-accounts/create" | "/api/v1/accounts") => "account.created",
+        ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
+        ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
+        ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
+        ("POST", "/operator/organizations/{id}/suspended") => "account.suspended",
+        ("POST", "/operator/organizations/{id}/entitlement") => "entitlement.taken",
+        ("POST", "/operator/tokens") => "token.issued",
+        ("POST", "/operator/platform-keys") => "platform_key.created",
+        (method, path) => panic!("{method} {path} changes something and has no audit expectation"),
+    }
+}
+
+/// A request that the route carries out, and its caller's token where it has one.
+async fn perform(app: &TestApp, route: &Route) -> u16 {
+    let organization = json!({ "organization": "o", "name": "n", "email": "e@example.com" });
+    let (id, body) = match route.path {
+        "/v1/keys/{id}" | "/v1/keys/{id}/revoke" => {
+            (app.sub_account("k").await.key_id, Value::Null)
+        }
+        "/v1/accounts/{id}" => (app.sub_account("a").await.id, Value::Null),
+        "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
+        "/api/v1/accounts" => (
+            String::new(),
+            json!({ "data": { "type": "accounts", "attributes": { "name": "x" } } }),
+        ),
+        "/v1/keys/verify" => (String::new(), json!({ "key": app.organization.key })),
+        "/operator/initialize" | "/operator/organizations" => (String::new(), organization),
+        "/operator/organizations/{id}/suspended" => {
+            (app.organization("s").await.uuid, json!({ "suspended": true }))
+        }
+        "/operator/organizations/{id}/entitlement" => (
+            app.organization.uuid.clone(),
+            json!({ "entitlement": "sub_accounts", "given": false }),
+        ),
+        "/operator/tokens" => (
+            String::new(),
+            json!({ "tenant": app.organization.uuid, "role": "viewer", "ttl_seconds": 60 }),
+        ),
+        "/operator/platform-keys" => (String::new(), json!({ "name": "p" })),
+        _ => (String::new(), Value::Null),
+    };
+    let caller = match route.access {
+        Access::Open => app.stranger(),
+        Access::Key => app.owner(),
+        Access::Member => {
+            let token = app.token(&app.organization.uuid, "tenant_admin").await;
+            app.bearer(&token).header("x-tenantid", &app.organization.uuid)
+        }
+        Access::Operator => app.operator(),
+    };
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let path = route.path.replace("{id}", &id);
+    let events = event_count(app, route);
+    let status = caller.send(route.method.clone(), &path, body).await.status.as_u16();
+    if route.effect == Effect::Writes && status < 300 {
+        assert_eq!(event_count(app, route), events + 1, "{} {path}", route.method);
+    }
+    status
+}
+
+fn event_count(app: &TestApp, route: &Route) -> i64 {
+    if route.effect == Effect::Reads {
+        return 0;
+    }
+    let action = event(route);
+    app.count(&format!("SELECT count(*) FROM audit_events WHERE action = '{action}'"))
+}
+
+#[tokio::test]
+async fn every_route_answers_its_caller_and_writes_one_audit_event_where_it_changes_something() {
+    for route in ROUTES {
+        let app = TestApp::start().await;
+        let status = perform(&app, route).await;
+        // The one route that can succeed only once was used up when the app started.
+        let expected = if route.path == "/operator/initialize" { 409..410 } else { 200..300 };
+        assert!(expected.contains(&status), "{} {} gave {status}", route.method, route.path);
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_whom_it_is_not_for() {
+    let app = TestApp::start().await;
+    for route in ROUTES.iter().filter(|route| route.access != Access::Open) {
+        let path = route.path.replace("{id}", &app.organization.uuid);
+        let expected = if route.access == Access::Operator { 404 } else { 401 };
+        let reply = app.stranger().send(route.method.clone(), &path, b"{}".to_vec()).await;
+        assert_eq!(reply.refusal().0, expected, "{path}");
+        let unknown = app.bearer("sa-00000000000000000000000000000000");
+        let reply = unknown.send(route.method.clone(), &path, b"{}".to_vec()).await;
+        assert_eq!(reply.refusal().0, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_that_only_reads_is_marked_so() {
+    for route in ROUTES.iter().filter(|route| route.effect == Effect::Reads) {
+        let reads = route.method == Method::GET || route.path == "/v1/keys/verify";
+        assert!(reads, "{} {}", route.method, route.path);
+    }
+}

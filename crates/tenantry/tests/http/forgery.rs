@@ -1,0 +1,134 @@
+//! Whoever can write the database still cannot make, alter or move a credential (case 100).
+
+use crate::support::{Log, TestApp};
+use rusqlite::params;
+
+/// Edits one row by SQL before the key was ever verified, then asks.
+async fn verdict_after(sql: &str) -> (String, u16, String) {
+    let app = TestApp::start().await;
+    let log = Log::capture();
+    let platform = app.platform().await;
+    let sub = app.sub_account("victim").await;
+    app.sub_account("other").await;
+    let changed = app.database().execute_batch(sql);
+    changed.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let code = app.code(&platform, &sub.key).await;
+    let status = app.bearer(&sub.key).get("/v1/whoami").await.status.as_u16();
+    let text = log.text();
+    assert!(!text.contains(&sub.key), "the log has the key");
+    (code, status, text)
+}
+
+#[tokio::test]
+async fn an_untouched_key_verifies() {
+    let (code, status, log) = verdict_after("SELECT 1").await;
+    assert_eq!((&*code, status), ("VALID", 200));
+    assert!(!log.contains("row_integrity"));
+}
+
+#[tokio::test]
+async fn case_100_an_altered_row_does_not_verify_and_raises_an_alarm() {
+    let account = "name = 'victim'";
+    let victim = "account_id = (SELECT id FROM accounts WHERE name = 'victim')";
+    let other = "(SELECT id FROM accounts WHERE name = 'other')";
+    for sql in [
+        format!("UPDATE credentials SET status = 'disabled' WHERE {victim}"),
+        format!("UPDATE credentials SET permissions = '[\"*:*\",\"tenantry.*:*\"]' WHERE {victim}"),
+        format!("UPDATE credentials SET expires_at = 99999999999999999 WHERE {victim}"),
+        format!("UPDATE credentials SET account_id = {other} WHERE {victim}"),
+        format!("UPDATE credentials SET account_id = root_id WHERE {victim}"),
+        format!("UPDATE credentials SET version = version + 1 WHERE {victim}"),
+        format!("UPDATE credentials SET metadata = '{{\"plan\":\"pro\"}}' WHERE {victim}"),
+        format!("UPDATE credentials SET allowed_ips = '[\"10.0.0.0/8\"]' WHERE {victim}"),
+        format!("UPDATE credentials SET name = 'other' WHERE {victim}"),
+        format!("UPDATE credentials SET row_mac = zeroblob(32) WHERE {victim}"),
+        format!("UPDATE accounts SET status = 'closed' WHERE {account}"),
+        format!("UPDATE accounts SET version = version + 1 WHERE {account}"),
+        format!("UPDATE accounts SET concurrent_calls = 1000000 WHERE {account}"),
+        "UPDATE accounts SET status = 'suspended' WHERE parent_id IS NULL".to_owned(),
+        "UPDATE accounts SET entitlements = '' WHERE parent_id IS NULL".to_owned(),
+        // A word, JSON or seal that no release writes is a refusal and no crash.
+        format!("UPDATE credentials SET status = 'golden' WHERE {victim}"),
+        format!("UPDATE credentials SET permissions = 'nonsense' WHERE {victim}"),
+        format!("UPDATE accounts SET status = 'golden' WHERE {account}"),
+    ] {
+        let (code, status, log) = verdict_after(&sql).await;
+        assert_eq!((&*code, status), ("NOT_FOUND", 401), "{sql}");
+        assert!(log.contains("row_integrity"), "no alarm after {sql}");
+    }
+}
+
+#[tokio::test]
+async fn case_100_a_sub_account_moved_to_another_organization_does_not_verify() {
+    let app = TestApp::start().await;
+    let other = app.organization("Other").await;
+    let sub = app.sub_account("s").await;
+    let database = app.database();
+    let changed = database.execute(
+        "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE name = 'Other') WHERE name = 's'",
+        [],
+    );
+    assert_eq!(changed.expect("changed"), 1);
+    for verifier in [app.platform().await, app.bearer(&other.key), app.owner()] {
+        assert_eq!(app.code(&verifier, &sub.key).await, "NOT_FOUND");
+    }
+    assert_eq!(app.bearer(&sub.key).get("/v1/whoami").await.status, 401);
+}
+
+#[tokio::test]
+async fn case_100_a_row_with_somebody_elses_tag_opens_nothing() {
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    let (weak, strong) = (app.sub_account("weak").await, app.organization.key.clone());
+    let database = app.database();
+    // The master key's row gets the weak key's tag, and with it, so the attacker hopes, its holder.
+    let tag: Vec<u8> = database
+        .query_row("SELECT tag FROM credentials WHERE account_id <> root_id", [], |row| row.get(0))
+        .expect("the weak key");
+    database.execute("DELETE FROM credentials WHERE tag = ?1", params![tag]).expect("deleted");
+    let moved = database.execute(
+        "UPDATE credentials SET tag = ?1 WHERE kind = 'api_key' AND account_id = root_id",
+        params![tag],
+    );
+    assert_eq!(moved.expect("moved"), 1);
+    assert_eq!(app.code(&platform, &weak.key).await, "NOT_FOUND");
+    assert_eq!(app.bearer(&weak.key).get("/v1/whoami").await.status, 401);
+    assert_eq!(app.bearer(&strong).get("/v1/whoami").await.status, 401);
+}
+
+#[tokio::test]
+async fn case_100_a_copied_row_is_no_second_key() {
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    let sub = app.sub_account("s").await;
+    // The revoked state is undone by putting another row's status and version in its place.
+    app.owner().delete(&format!("/v1/keys/{}", sub.key_id)).await;
+    let changed = app.database().execute(
+        "UPDATE credentials SET status = 'active', revoked_at = NULL, version = 1 WHERE status = 'revoked'",
+        [],
+    );
+    assert_eq!(changed.expect("changed"), 1);
+    assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_forged_service_account_does_not_verify() {
+    let app = TestApp::start().await;
+    let (client_id, client_secret) = app.client().await;
+    let sql = "UPDATE service_accounts SET permissions = '[\"*:*\"]'";
+    assert_eq!(app.database().execute(sql, []).expect("changed"), 1);
+    let question = serde_json::json!({ "client_id": client_id, "client_secret": client_secret });
+    let reply = app.owner().post("/v1/keys/verify", question).await;
+    assert_eq!(reply.json["code"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_store_holds_no_plaintext() {
+    let app = TestApp::start().await;
+    let sub = app.sub_account("s").await;
+    let (_, client_secret) = app.client().await;
+    for secret in [&app.organization.key, &sub.key, &client_secret] {
+        assert!(!app.stores(secret));
+    }
+    assert!(app.stores("service-account-20250710143500"), "the search finds what is there");
+}

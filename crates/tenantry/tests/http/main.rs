@@ -1,0 +1,16 @@
+//! The HTTP suite: the whole surface in process, on a real store, with a clock and randomness that
+//! the tests own. Numbers in test names are the abuse cases of `docs/design/security.md`.
+
+mod authentication;
+mod contracts;
+mod coverage;
+mod forgery;
+mod grants;
+mod input;
+mod json_api;
+mod members;
+mod operator;
+mod service_accounts;
+mod support;
+mod tenancy;
+mod verification;
