@@ -1,0 +1,54 @@
+//! Chores of this repository: `cargo xtask <task>`.
+//!
+//! Plain std on purpose: the first thing a fresh clone runs should build in a second or two.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the terminal")]
+
+mod build_facts;
+mod deny;
+mod process;
+mod test;
+mod tidy;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use process::TaskResult;
+
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  tidy                  rules of the source tree that no compiler checks
+  test [NAME]           prepare what the tests need and run them all, or those whose name contains NAME
+  build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
+  deny                  licences, banned crates and sources, by cargo-deny where it is installed";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = repository();
+    let result = match words.as_slice() {
+        ["tidy"] => tidy::run(&root),
+        ["test"] => test::run(&root, None),
+        ["test", name] => test::run(&root, Some(name)),
+        ["build-facts"] => build_facts::count(&root),
+        ["build-facts", "--timed"] => build_facts::count_and_time(&root),
+        ["deny"] => deny::run(&root),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's top folder: cargo names this package's folder, which lies directly in it.
+fn repository() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    package.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

@@ -1,0 +1,42 @@
+//! Everything the tests need, then all tests: the one command of the README.
+
+use std::env;
+use std::path::Path;
+
+use crate::TaskResult;
+use crate::process::{self, cargo};
+use crate::tools::curl;
+
+/// Where tests find curl; those that need it say that they are left out while it is unset.
+const CURL: &str = "TENANTRY_TEST_CURL";
+
+/// Runs all tests of the workspace, or those whose name contains `name`.
+pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
+    let tools = root.join("target/tools");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let curl = match curl::prepare(&path, &tools) {
+        Ok(curl) => Some(curl),
+        Err(error) if env::var_os("CI").is_some_and(|ci| ci == "true") => {
+            return Err(format!(
+                "curl cannot be had, and with CI=true no test is left out: {error}"
+            )
+            .into());
+        }
+        Err(error) => {
+            println!("{error}");
+            println!(
+                "left out: the contract transcripts, which run the contracts' own curl lines (no curl)"
+            );
+            None
+        }
+    };
+    for kind in [["--all-targets"], ["--doc"]] {
+        let mut command = cargo(root);
+        command.args(["test", "--workspace"]).args(kind).args(name).env_remove(CURL);
+        if let Some(curl) = &curl {
+            command.env(CURL, curl);
+        }
+        process::run(&mut command)?;
+    }
+    Ok(())
+}

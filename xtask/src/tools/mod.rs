@@ -1,0 +1,6 @@
+//! Programs that tests run and that not every machine has: each is found on the PATH, or else unpacked under
+//! `target/tools`, without root and without a change to anything else on the machine.
+
+mod debian;
+
+pub(crate) mod curl;
