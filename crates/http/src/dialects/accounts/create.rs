@@ -9,8 +9,7 @@ use crate::reply;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 use tenantry_core::accounts::{
     AccountLimits, CreatedAccount, FirstKey, NewAccount, NewPlacement, Profile,
 };
@@ -100,9 +99,17 @@ struct Account<'a> {
 #[derive(Serialize)]
 struct Attributes<'a> {
     name: &'a str,
-    // Attributes that were sent, and no others, in the contract's order.
     #[serde(flatten)]
-    profile: Map<String, Value>,
+    profile: Sent<'a>,
+}
+
+/// Attributes that were sent, and no others, in the contract's order.
+struct Sent<'a>(&'a Profile);
+
+impl Serialize for Sent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().filter_map(|(name, value)| Some((name, value?))))
+    }
 }
 
 #[derive(Serialize)]
@@ -136,16 +143,11 @@ struct Secret<'a> {
 fn encode(created: &CreatedAccount) -> Document<'_> {
     let account = &created.account;
     let key_id = created.key.id.to_string();
-    let profile = account
-        .profile
-        .iter()
-        .filter_map(|(name, value)| value.map(|value| (name.to_owned(), value.into())))
-        .collect();
     Document {
         data: Account {
             r#type: "accounts",
             id: account.id.to_string(),
-            attributes: Attributes { name: account.name.as_str(), profile },
+            attributes: Attributes { name: account.name.as_str(), profile: Sent(&account.profile) },
             relationships: Relationships {
                 api_keys: Linkage { data: [Identifier { r#type: "api_keys", id: key_id.clone() }] },
             },
