@@ -14,7 +14,6 @@ use tenantry_backends::sqlite::SqliteStore;
 use tenantry_core::Plane;
 use tenantry_core::accounts::{CreatedOrganization, NewOrganization};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
-use tenantry_core::error::{Conflict, Error};
 use tenantry_core::text::{Line, Name};
 use tenantry_http::{App, server};
 use tokio::net::{TcpListener, UnixListener};
@@ -33,6 +32,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         .local_addr()
         .map_err(|error| Failure::Io("read the address that is listened on".to_owned(), error))?;
     let operator = bind_operator_socket(&config.operator_socket())?;
+    // Before anybody is told that the server is there: whoever reads it may stop it at once.
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
     greet(config, &local.plane, address).await?;
     if local.store.after_unclean_stop() {
         check_in_background(local.store.clone());
@@ -48,8 +50,6 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
-    let mut terminate = listen_for(SignalKind::terminate())?;
-    let mut interrupt = listen_for(SignalKind::interrupt())?;
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();
@@ -107,14 +107,13 @@ async fn greet(config: &Config, plane: &Plane, address: SocketAddr) -> Result<()
         request_id: "serve".into(),
         address: None,
     };
-    match plane.initialize(&context, first_organization()?).await {
-        Ok(created) => introduce(config, address, &created),
-        Err(Error::Conflict(Conflict::AlreadyInitialized)) => {
-            output::line(&format!("Tenantry is serving http://{address}"));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
+    if !plane.list_organizations(&context, None).await?.is_empty() {
+        output::line(&format!("Tenantry is serving http://{address}"));
+        return Ok(());
     }
+    let keeper = Keeper::choose(config)?;
+    let created = plane.initialize(&context, first_organization()?).await?;
+    introduce(config, address, &created, keeper)
 }
 
 fn first_organization() -> Result<NewOrganization> {
@@ -126,18 +125,53 @@ fn first_organization() -> Result<NewOrganization> {
     })
 }
 
-fn introduce(config: &Config, address: SocketAddr, created: &CreatedOrganization) -> Result<()> {
+/// Where the master key goes.
+enum Keeper {
+    /// It is shown.
+    Terminal,
+    /// What is not a terminal may be a log that others read.
+    File(PathBuf),
+}
+
+impl Keeper {
+    /// Decided before the key exists: once it is drawn there must be a place for it.
+    fn choose(config: &Config) -> Result<Self> {
+        if std::io::stdout().is_terminal() {
+            return Ok(Self::Terminal);
+        }
+        let path = absolute(&config.data_dir)?.join("master-key");
+        if path.exists() {
+            return Err(Failure::Setting(format!(
+                "{} is where the new master key is to be written, and there is such a file: move it away",
+                path.display()
+            )));
+        }
+        Ok(Self::File(path))
+    }
+}
+
+fn introduce(
+    config: &Config,
+    address: SocketAddr,
+    created: &CreatedOrganization,
+    keeper: Keeper,
+) -> Result<()> {
     let secret = created.secret.reveal();
     let tenant = created.account.id.to_uuid();
-    let (shown, bearer) = if std::io::stdout().is_terminal() {
-        (format!("Its master key, shown here and nowhere else:\n\n  {secret}"), secret.to_owned())
-    } else {
-        // What is not a terminal may be a log that others read.
-        let path = absolute(&config.data_dir)?.join("master-key");
-        write_private(&path, format!("{secret}\n").as_bytes())
-            .map_err(|error| Failure::Io(format!("write {}", path.display()), error))?;
-        let path = path.display();
-        (format!("Its master key is in {path}, readable by you alone."), format!("$(cat '{path}')"))
+    let (shown, bearer) = match keeper {
+        Keeper::Terminal => (
+            format!("Its master key, shown here and nowhere else:\n\n  {secret}"),
+            secret.to_owned(),
+        ),
+        Keeper::File(path) => {
+            write_private(&path, format!("{secret}\n").as_bytes())
+                .map_err(|error| Failure::Io(format!("write {}", path.display()), error))?;
+            let path = path.display();
+            (
+                format!("Its master key is in {path}, readable by you alone."),
+                format!("$(cat '{path}')"),
+            )
+        }
     };
     let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tenantry"));
     let (binary, data_dir) = (binary.display(), absolute(&config.data_dir)?);
