@@ -56,7 +56,7 @@ pub struct Limits {
 }
 
 /// A database of an account's own.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct Database {
     /// Host name or address.
     pub host: Option<String>,
@@ -68,6 +68,12 @@ pub struct Database {
     pub user: Option<String>,
     /// Root password.
     pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("host", &self.host).finish_non_exhaustive()
+    }
 }
 
 /// An account.

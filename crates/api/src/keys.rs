@@ -100,7 +100,7 @@ pub struct Verdict<'a> {
 /// Reply of `GET /v1/whoami`.
 #[derive(Debug, Serialize)]
 pub struct WhoAmI<'a> {
-    /// `api_key`, `platform_key` or `operator`.
+    /// `api_key`, `platform_key`, `member` or `operator`.
     pub kind: &'static str,
     /// The presented key.
     pub key_id: Option<String>,

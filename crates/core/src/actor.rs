@@ -2,7 +2,7 @@
 
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
-use crate::permissions::{PermissionSet, Right};
+use crate::permissions::{Grants, PermissionSet, Right};
 use crate::text::{Line, Name};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct KeyActor {
     /// What the key reaches.
     pub scope: Scope,
     /// What it may do there.
-    pub permissions: Arc<PermissionSet>,
+    pub grants: Arc<Grants>,
 }
 
 /// What a key reaches.
@@ -56,6 +56,19 @@ pub enum Scope {
         /// The root account of its tree.
         root: AccountId,
     },
+}
+
+impl Scope {
+    /// True where `account` of `root`'s tree is within it.
+    #[must_use]
+    pub fn reaches(self, root: AccountId, account: Option<AccountId>) -> bool {
+        match self {
+            Self::Plane => true,
+            Self::Account { account: own, root: own_root } => {
+                own_root == root && (own == own_root || account == Some(own))
+            }
+        }
+    }
 }
 
 /// A person, by an admin JWT that was admitted to a tenant.
@@ -120,12 +133,7 @@ impl Actor {
     #[must_use]
     pub fn reaches(&self, root: AccountId, account: Option<AccountId>) -> bool {
         match self {
-            Self::Key(KeyActor { scope, .. }) => match scope {
-                Scope::Plane => true,
-                Scope::Account { account: own, root: own_root } => {
-                    *own_root == root && (own == own_root || account == Some(*own))
-                }
-            },
+            Self::Key(key) => key.scope.reaches(root, account),
             Self::Member(member) => member.tenant == root,
             Self::Operator(operator) => operator.organization.is_none_or(|own| own == root),
         }
@@ -133,7 +141,7 @@ impl Actor {
 
     fn permissions(&self) -> Option<&PermissionSet> {
         match self {
-            Self::Key(key) => Some(&key.permissions),
+            Self::Key(key) => Some(key.grants.set()),
             Self::Member(member) => Some(&member.permissions),
             // The operator owns the machine and the store on it: there is nothing to keep from them.
             Self::Operator(_) => None,

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::commit::{Change, Revision};
 use crate::error::{Error, Result};
 use crate::store::Committed;
-use crate::verify::VerifyCache;
+use crate::verify::{Epoch, VerifyCache};
 
 /// By when a change holds on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl Cluster {
     }
 
     /// Enters an account that was just changed here, so that its tree goes on without a look-up.
-    pub(crate) fn note_account(&self, account: &Account, effective: Effective) {
-        self.cache.note_account(account, effective.revision);
+    pub(crate) fn note_account(&self, account: &Account, effective: Effective, epoch: Epoch) {
+        self.cache.note_account(account, effective.revision, epoch);
     }
 }
 

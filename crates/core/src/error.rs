@@ -159,6 +159,9 @@ pub enum Conflict {
     /// A closed account stays closed.
     #[error("the account is closed")]
     Closed,
+    /// The organization is suspended or closed.
+    #[error("the organization is not active")]
+    NotActive,
     /// The resource named in the request has another type.
     #[error("the resource type does not belong to this collection")]
     WrongType,

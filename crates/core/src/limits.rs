@@ -39,6 +39,18 @@ pub const NOT_FOUND_TTL: Duration = Duration::from_secs(1);
 pub const NOT_FOUND_ENTRIES_MAX: usize = 65_536;
 /// Credentials held by the verify cache unless configured.
 pub const VERIFY_CACHE_ENTRIES: usize = 1_000_000;
+/// Credentials whose last use is remembered between two flushes.
+pub const LAST_USED_ENTRIES_MAX: usize = 1_000_000;
+/// Last-used times written in one transaction.
+pub const LAST_USED_BATCH: usize = 500;
+/// Last-used times written in one flush; the rest waits for the next.
+pub const LAST_USED_FLUSH_MAX: usize = 50_000;
+/// How often last-used times are written.
+pub const LAST_USED_FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// Sub-accounts in one bulk create.
+pub const BULK_ACCOUNTS_MAX: usize = 1_000;
+/// Most values of a JSON document on a bulk route.
+pub const BULK_JSON_NODES_MAX: usize = 20_000;
 /// Organizations in one page of a list.
 pub const LIST_PAGE_MAX: u32 = 100;
 /// Attempts at a change that another change overtook, or at a name or id that was taken.

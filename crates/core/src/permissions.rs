@@ -68,12 +68,16 @@ impl Permission {
     /// True where whoever has `self` has everything that `other` stands for.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let resource = match self.resource() {
-            "*" => !other.resource().starts_with(OWN_PREFIX),
-            OWN_WILDCARD => other.resource().starts_with(OWN_PREFIX),
-            resource => resource == other.resource(),
+        self.covers_parts(other.resource(), other.action())
+    }
+
+    fn covers_parts(&self, resource: &str, action: &str) -> bool {
+        let covered = match self.resource() {
+            "*" => !resource.starts_with(OWN_PREFIX),
+            OWN_WILDCARD => resource.starts_with(OWN_PREFIX),
+            own => own == resource,
         };
-        resource && (self.action() == "*" || self.action() == other.action())
+        covered && (self.action() == "*" || self.action() == action)
     }
 }
 
@@ -151,6 +155,35 @@ impl PermissionSet {
     }
 }
 
+/// A set of permissions and the rights that follow from it, worked out once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grants {
+    set: PermissionSet,
+    rights: u8,
+}
+
+impl Grants {
+    /// What `set` grants.
+    #[must_use]
+    pub fn new(set: PermissionSet) -> Self {
+        let bit = |right: &Right| u8::from(right.is_granted_by(&set)) << *right as u8;
+        let rights = Right::ALL.iter().map(bit).sum();
+        Self { set, rights }
+    }
+
+    /// True where `right` is among them.
+    #[must_use]
+    pub fn has(&self, right: Right) -> bool {
+        self.rights >> right as u8 & 1 == 1
+    }
+
+    /// The set itself.
+    #[must_use]
+    pub fn set(&self) -> &PermissionSet {
+        &self.set
+    }
+}
+
 /// What an operation of Tenantry asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
@@ -167,6 +200,15 @@ pub enum Right {
 }
 
 impl Right {
+    /// Every right.
+    pub const ALL: [Self; 5] = [
+        Self::AccountsRead,
+        Self::AccountsWrite,
+        Self::KeysWrite,
+        Self::KeysVerify,
+        Self::ServiceAccountsWrite,
+    ];
+
     /// The permission's text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -182,7 +224,8 @@ impl Right {
     /// True where `set` grants this right.
     #[must_use]
     pub fn is_granted_by(self, set: &PermissionSet) -> bool {
-        Permission::parse(self.as_str()).is_ok_and(|permission| set.allows(&permission))
+        let (resource, action) = self.as_str().split_once(':').unwrap_or_default();
+        set.0.iter().any(|granted| granted.covers_parts(resource, action))
     }
 }
 
@@ -212,6 +255,25 @@ mod tests {
         assert!(set(&["tenantry.*:*"]).allows(&permission("tenantry.keys:write")));
         assert!(!set(&["tenantry.*:*"]).allows(&permission("api:read")));
         assert!(!set(&["tenantry.*:read"]).allows(&permission("tenantry.keys:write")));
+    }
+
+    #[test]
+    fn grants_have_the_rights_of_their_set() {
+        for texts in [
+            &["*:*"][..],
+            &["tenantry.*:*"],
+            &["tenantry.keys:verify", "a:b"],
+            &["tenantry.keys:*"],
+        ] {
+            let grants = Grants::new(set(texts));
+            for right in Right::ALL {
+                assert_eq!(
+                    grants.has(right),
+                    right.is_granted_by(grants.set()),
+                    "{texts:?} {right}"
+                );
+            }
+        }
     }
 
     #[test]

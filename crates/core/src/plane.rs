@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::commit::CHANGE_SHARDS;
 use crate::error::Result;
 use crate::limits;
 use crate::realms::Realms;
@@ -10,7 +11,9 @@ use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
+use crate::verify::Tally;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The rules, and all that they need from outside.
 pub struct Plane {
@@ -18,6 +21,8 @@ pub struct Plane {
     pub(crate) store: Arc<dyn Store>,
     /// What this node knows of changes.
     pub(crate) cluster: Cluster,
+    /// What verifications were answered, and which credentials they used.
+    pub(crate) tally: Tally,
     /// What time it is.
     pub(crate) clock: Arc<dyn Clock>,
     /// Chance.
@@ -28,9 +33,11 @@ pub struct Plane {
     pub(crate) realms: Realms,
     /// What the operator configured.
     pub(crate) policy: Policy,
-    /// Names of service accounts are drawn one at a time on a node, so that creates of the same
-    /// second do not race each other for the same suffix.
-    pub(crate) service_account_names: tokio::sync::Mutex<()>,
+    /// Names of a tenant's service accounts are drawn one at a time on a node, so that creates of
+    /// the same second do not race each other for the same suffix. By shard of the tenant.
+    pub(crate) service_account_names: [Mutex<()>; CHANGE_SHARDS as usize],
+    /// There is one first organization.
+    pub(crate) initializing: Mutex<()>,
 }
 
 /// What the operator configured.
@@ -76,13 +83,15 @@ impl Plane {
     pub fn new(parts: Parts) -> Self {
         Self {
             cluster: Cluster::single(parts.policy.cache_entries),
+            tally: Tally::default(),
             store: parts.store,
             clock: parts.clock,
             rng: parts.rng,
             secrets: parts.secrets,
             realms: parts.realms,
             policy: parts.policy,
-            service_account_names: tokio::sync::Mutex::new(()),
+            service_account_names: std::array::from_fn(|_| Mutex::default()),
+            initializing: Mutex::default(),
         }
     }
 

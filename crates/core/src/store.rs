@@ -5,6 +5,7 @@
 //! method has a function there and every backend runs it.
 
 use crate::accounts::Account;
+use crate::clock::Timestamp;
 use crate::commit::{Commit, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
@@ -66,12 +67,16 @@ pub trait AccountStore: Send + Sync {
         id: AccountId,
     ) -> Result<Option<Unverified<Account>>>;
 
-    /// Lists at most `limit` root accounts by id, beginning after `after`.
+    /// Whether there is a root account, readable or not.
+    async fn has_organizations(&self) -> Result<bool>;
+
+    /// Lists at most `limit` root accounts by id, beginning after `after`. A row that cannot be
+    /// read keeps its place.
     async fn list_organizations(
         &self,
         after: Option<AccountId>,
         limit: u32,
-    ) -> Result<Vec<Unverified<Account>>>;
+    ) -> Result<Vec<(AccountId, Result<Unverified<Account>>)>>;
 
     /// Replaces an account's record by its next version.
     ///
@@ -114,6 +119,9 @@ pub trait CredentialStore: Send + Sync {
         commit: Commit,
     ) -> Result<Committed>;
 
+    /// Moves the last-used times of these credentials forward. Not a change: no event, no log row.
+    async fn touch_credentials(&self, used: &[(CredentialId, Timestamp)]) -> Result<()>;
+
     /// The head of the shard that `root`'s changes are written to.
     async fn find_revision(&self, root: AccountId) -> Result<Revision>;
 }
@@ -153,8 +161,8 @@ pub trait MemberStore: Send + Sync {
 /// Service accounts.
 #[async_trait]
 pub trait ServiceAccountStore: Send + Sync {
-    /// Stores a new service account with its first secret, unless its account then had more than
-    /// `max` that are not deleted.
+    /// Stores a new service account with its first secret, unless its account has `max` or
+    /// more that are not deleted.
     ///
     /// # Errors
     /// `LimitReached`, before anything else; `Conflict(Taken)` where the name is taken within the

@@ -57,6 +57,19 @@ impl Line {
         Ok(Self(text.into()))
     }
 
+    /// Reads a text of several lines, as an address is.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse_paragraph(text: &str) -> Result<Self, Problem> {
+        let lines: String = text.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
+        check(&lines, limits::PROFILE_CHARS_MAX)?;
+        if text.chars().count() > limits::PROFILE_CHARS_MAX {
+            return Err(Problem::TooLong(limits::PROFILE_CHARS_MAX));
+        }
+        Ok(Self(text.into()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -99,9 +112,18 @@ impl Metadata {
     /// # Errors
     /// The rule that it breaks.
     pub fn from_stored(text: &str) -> Result<Self, Problem> {
-        let value = crate::json::parse_within(text.as_bytes(), usize::MAX)
-            .map_err(|_| Problem::Malformed)?;
-        Self::from_json(&value)
+        if text == "{}" {
+            return Ok(Self::empty());
+        }
+        if text.len() > limits::METADATA_BYTES_MAX {
+            return Err(Problem::TooLarge(limits::METADATA_BYTES_MAX));
+        }
+        // Kept byte for byte: what is printed anew may differ in a number's last digit, and the
+        // row's seal covers the text.
+        match crate::json::parse_within(text.as_bytes(), usize::MAX) {
+            Ok(Json::Object(_)) => Ok(Self(text.into())),
+            _ => Err(Problem::Malformed),
+        }
     }
 
     /// Compact JSON of the object.
@@ -180,6 +202,22 @@ mod tests {
     fn joiners_inside_a_name_are_kept() {
         for text in ["👩‍🚀", "می‌خواهم", "क्‍ष"] {
             assert_eq!(Name::parse(text).map(|name| name.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn stored_metadata_reads_back_byte_for_byte(
+            floats: Vec<f64>, big in 0_u128.., text in ".{0,40}",
+        ) {
+            let floats: Vec<f64> = floats.into_iter().filter(|float| float.is_finite()).collect();
+            let text = serde_json::json!({ "f": floats, "t": text }).to_string();
+            let text = format!("{{\"b\":{big},{}", &text[1..]);
+            let value = crate::json::parse_within(text.as_bytes(), usize::MAX).expect("JSON");
+            let metadata = Metadata::from_json(&value);
+            proptest::prop_assume!(metadata.is_ok());
+            let metadata = metadata.expect("just checked");
+            proptest::prop_assert_eq!(Metadata::from_stored(metadata.as_str()), Ok(metadata.clone()));
         }
     }
 

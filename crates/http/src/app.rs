@@ -1,22 +1,25 @@
 //! One request from its head to its reply: request id, checks that come before any route, the
 //! route, the family's error shape, the access log.
 
+use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_core::Plane;
 use tenantry_core::error::{Error, Kind};
 use tenantry_core::rng;
 use tenantry_core::secrets::plain;
+use tokio_util::task::TaskTracker;
 
 /// Longest request target, in bytes.
 pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
@@ -77,19 +80,61 @@ impl Peer {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) Box<str>);
 
+/// How an [`App`] is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Of the verifications that were answered, one in this many is logged; every other request
+    /// always is.
+    pub access_log_sample: u64,
+    /// Whether verifications take the short-cut past the router. They answer the same either way.
+    pub short_cut: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { access_log_sample: 100, short_cut: true }
+    }
+}
+
 /// The whole surface.
 #[derive(Clone)]
 pub struct App {
     state: AppState,
-    router: Arc<Router>,
+    options: Options,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: Router,
+    /// Changes under way, which outlive a client that hangs up.
+    writes: TaskTracker,
+    /// What the ids of this process's requests begin with.
+    request_id_prefix: u64,
+    requests: AtomicU64,
+}
+
+/// A request's head, as far as its end needs it.
+struct Begun {
+    at: Duration,
+    id: Box<str>,
+    number: u64,
+    method: Method,
+    family: Family,
+    peer: Peer,
 }
 
 impl App {
     /// The surface of a plane.
     #[must_use]
-    pub fn new(plane: Arc<Plane>) -> Self {
+    pub fn new(plane: Arc<Plane>, options: Options) -> Self {
+        let shared = Shared {
+            router: Router::new(ROUTES),
+            writes: TaskTracker::new(),
+            request_id_prefix: u64::from_be_bytes(rng::draw(plane.rng())),
+            requests: AtomicU64::new(0),
+        };
         let state = AppState { plane, readiness: Arc::default() };
-        Self { state, router: Arc::new(Router::new(ROUTES)) }
+        Self { state, options, shared: Arc::new(shared) }
     }
 
     /// What `/readyz` tells, to be changed when the server stops.
@@ -98,47 +143,88 @@ impl App {
         self.state.readiness.clone()
     }
 
+    /// Waits for the changes that are under way, those of clients that hung up included.
+    pub async fn drain(&self) {
+        self.shared.writes.close();
+        self.shared.writes.wait().await;
+    }
+
     /// Answers a request.
     pub async fn handle(&self, mut request: Request, peer: Peer) -> Response {
-        let started = self.state.plane.clock().monotonic();
-        let request_id = self.request_id(request.headers());
-        let method = request.method().clone();
-        let family = Family::of(request.uri().path());
-        request.extensions_mut().insert(RequestId(request_id.clone()));
+        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let begun = Begun {
+            at: self.state.plane.clock().monotonic(),
+            id: self.request_id(request.headers(), number),
+            number,
+            method: request.method().clone(),
+            family: Family::of(request.uri().path()),
+            peer,
+        };
+        if self.options.short_cut && is_verification(&request) {
+            let (parts, body) = request.into_parts();
+            let response = match check_host(parts.version, &parts.uri, &parts.headers) {
+                Ok(()) => {
+                    let answer = verify::answer(&self.state, peer, &parts.headers, body);
+                    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| panicked())
+                }
+                Err(refusal) => refusal.into_response(),
+            };
+            return self.finish(&begun, Some(verify::PATH), response);
+        }
+        request.extensions_mut().insert(RequestId(begun.id.clone()));
         request.extensions_mut().insert(peer);
-
-        let (route, mut response) = match self.check(&request) {
+        let (route, response) = match self.check(&request) {
             Err(refusal) => (None, refusal.into_response()),
             Ok(()) => self.dispatch(request, peer).await,
         };
+        self.finish(&begun, route, response)
+    }
+
+    /// What every reply goes through, whichever way it was made.
+    fn finish(
+        &self,
+        begun: &Begun,
+        route: Option<&'static str>,
+        mut response: Response,
+    ) -> Response {
         if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
             let now = self.state.plane.clock().now();
-            response = refusal::render(&refusal, family, &request_id, now);
+            response = refusal::render(&refusal, begun.family, &begun.id, now);
         }
-        if let Ok(value) = HeaderValue::from_str(&request_id) {
+        if let Ok(value) = HeaderValue::from_str(&begun.id) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        if method == Method::HEAD {
+        if begun.method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
-        let took = self.state.plane.clock().monotonic().saturating_sub(started);
-        // Neither the path nor anything else that the client wrote: a key in a path stays out.
+        let sampled = route == Some(verify::PATH) && response.status() == StatusCode::OK;
+        let sample = if sampled { self.options.access_log_sample.max(1) } else { 1 };
+        if begun.number.is_multiple_of(sample) {
+            self.log(begun, route, &response, sample);
+        }
+        response
+    }
+
+    /// Neither the path nor anything else that the client wrote: a key in a path stays out.
+    fn log(&self, begun: &Begun, route: Option<&'static str>, response: &Response, sample: u64) {
+        let took = self.state.plane.clock().monotonic().saturating_sub(begun.at);
         tracing::info!(
             target: "tenantry::access",
-            request_id = &*request_id,
-            method = known_method(&method),
+            request_id = &*begun.id,
+            method = known_method(&begun.method),
             route = route.unwrap_or("none"),
             status = response.status().as_u16(),
             micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            address = peer.address().map(tracing::field::display),
+            address = begun.peer.address().map(tracing::field::display),
+            one_in = (sample > 1).then_some(sample),
         );
-        response
     }
 
     async fn dispatch(&self, mut request: Request, peer: Peer) -> (Option<&'static str>, Response) {
         let operator = matches!(peer, Peer::Operator);
+        let router = &self.shared.router;
         let (route, parameters) =
-            match self.router.find(request.method(), request.uri().path(), operator) {
+            match router.find(request.method(), request.uri().path(), operator) {
                 Found::Route(route, parameters) => (route, parameters),
                 Found::OtherMethods(allow) => {
                     return (None, Refusal::MethodNotAllowed { allow }.into_response());
@@ -153,7 +239,7 @@ impl App {
             Effect::Reads => call.await.unwrap_or_else(|_| panicked()),
             Effect::Writes => {
                 // A client that hangs up drops this future, and with it only the wait.
-                let task = tokio::spawn(call);
+                let task = self.shared.writes.spawn(call);
                 match tokio::time::timeout(WRITE_DEADLINE, task).await {
                     Ok(Ok(outcome)) => outcome.unwrap_or_else(|_| panicked()),
                     Ok(Err(_)) => panicked(),
@@ -173,13 +259,15 @@ impl App {
         check_host(request.version(), uri, request.headers())?;
         let prefix = &self.state.plane.policy().key_prefix;
         let looks_secret = |text: &str| {
-            let text = percent_encoding::percent_decode_str(text).decode_utf8_lossy();
-            plain::looks_like_secret(&text, prefix)
+            let text = decode(text);
+            plain::looks_like_secret(&text, prefix) || looks_like_jwt(&text)
         };
         let in_path = uri.path().split('/').any(looks_secret);
         let in_query = uri.query().unwrap_or_default().split('&').any(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            CREDENTIAL_PARAMETERS.contains(&name) || looks_secret(value) || looks_secret(name)
+            let names_credential =
+                CREDENTIAL_PARAMETERS.contains(&decode(name).to_ascii_lowercase().as_str());
+            names_credential || looks_secret(value) || looks_secret(name)
         });
         if in_path || in_query {
             return Err(Error::AmbiguousCredentials.into());
@@ -188,18 +276,35 @@ impl App {
     }
 
     /// The client's own request id where it is one sane word, else a new one.
-    fn request_id(&self, headers: &HeaderMap) -> Box<str> {
+    fn request_id(&self, headers: &HeaderMap, number: u64) -> Box<str> {
         let mut sent = headers.get_all(REQUEST_ID).iter();
         let sane = |text: &&str| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
                 && !plain::looks_like_secret(text, &self.state.plane.policy().key_prefix)
+                && !looks_like_jwt(text)
         };
         match (sent.next().and_then(|value| value.to_str().ok()).filter(sane), sent.next()) {
             (Some(text), None) => text.into(),
-            _ => format!("{:032x}", u128::from_be_bytes(rng::draw(self.state.plane.rng()))).into(),
+            _ => format!("{:016x}{number:016x}", self.shared.request_id_prefix).into(),
         }
     }
+}
+
+/// The one question that takes the short-cut: exactly its route, and nothing else in its target.
+fn is_verification(request: &Request) -> bool {
+    *request.method() == verify::METHOD
+        && request.uri().path() == verify::PATH
+        && request.uri().query().is_none()
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy()
+}
+
+/// Three parts with dots between, the first of which is a JSON object in base64url.
+fn looks_like_jwt(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().filter(|b| *b == b'.').count() == 2
 }
 
 /// Query parameters in which other products take credentials. Here they never belong: URLs are

@@ -3,9 +3,11 @@
 use crate::app::AppState;
 use crate::refusal::Refusal;
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::time::Duration;
 use tenantry_core::error::{Error, Problem, Violation};
@@ -73,14 +75,20 @@ pub(crate) struct JsonBody {
 /// A JSON body in `application/json`, or none at all.
 pub(crate) struct OptionalJsonBody(pub(crate) Option<Json>);
 
+impl JsonBody {
+    /// A body that was read already.
+    pub(crate) fn from_bytes(bytes: Bytes) -> Result<Self, Refusal> {
+        let value = parse(&bytes)?;
+        Ok(Self { bytes, value })
+    }
+}
+
 impl FromRequest<AppState> for JsonBody {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
-        let bytes = read(request).await?;
-        let value = parse(&bytes)?;
-        Ok(Self { bytes, value })
+        Self::from_bytes(read(request).await?)
     }
 }
 
@@ -105,31 +113,56 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
 /// Reads a whole body, within its limits. No content coding is undone: a small body cannot become
 /// a large one.
 pub(crate) async fn read(request: Request) -> Result<Bytes, Refusal> {
-    let plain = request
-        .headers()
-        .get_all(header::CONTENT_ENCODING)
-        .iter()
-        .all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if !plain {
-        return Err(Refusal::UnsupportedMediaType);
+    require_no_coding(request.headers())?;
+    read_body(request.into_body(), BODY_BYTES_MAX).await
+}
+
+/// As [`read`], for a body whose head was looked at already, of at most `bytes_max` bytes.
+pub(crate) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    // A small body comes with its head and is there at once, in one piece: no timer for that.
+    let first = match body.frame().now_or_never() {
+        Some(None) => return Ok(Bytes::new()),
+        Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        Some(Some(Err(_))) => return Err(incomplete()),
+        None => Bytes::new(),
+    };
+    if first.len() > bytes_max {
+        return Err(Refusal::BodyTooLarge);
     }
-    let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_DEADLINE, collect(body)).await {
-        Ok(outcome) => outcome,
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = Limited::new(body, bytes_max - first.len());
+    match tokio::time::timeout(BODY_DEADLINE, rest.collect()).await {
+        Ok(Ok(rest)) if first.is_empty() => Ok(rest.to_bytes()),
+        Ok(Ok(rest)) => Ok(Bytes::from([&first[..], &rest.to_bytes()[..]].concat())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Ok(Err(_)) => Err(incomplete()),
         Err(_) => Err(Refusal::BodyTimeout),
     }
 }
 
-async fn collect(body: Limited<Body>) -> Result<Bytes, Refusal> {
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-        Err(_) => Err(Error::Malformed("the body did not arrive whole").into()),
+fn incomplete() -> Refusal {
+    Error::Malformed("the body did not arrive whole").into()
+}
+
+/// No content coding, or one that codes nothing.
+pub(crate) fn require_no_coding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Ok(())
+    } else {
+        Err(Refusal::UnsupportedMediaType)
     }
 }
 
 /// `Content-Type` absent, or `application/json` with no parameter but `charset=utf-8`.
-fn require_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn require_plain_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    // What nearly every client sends, without a parser.
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    if values.next().is_some_and(|value| value == "application/json") && values.next().is_none() {
+        return Ok(());
+    }
     let Some(media) = content_type(headers)? else {
         return Ok(());
     };

@@ -11,12 +11,10 @@ use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::error::{Error, Kind, Unauthenticated};
 use tenantry_core::ids::AccountId;
+use tenantry_core::verify::Verifier;
 
 /// The holder of a key, read from the store; or the operator, on their own socket.
 pub(crate) struct Caller(pub(crate) Context);
-
-/// The holder of a key who asks for a verification, from the cache where it is there.
-pub(crate) struct Verifier(pub(crate) Actor);
 
 /// The operator, on their own socket.
 pub(crate) struct Operator(pub(crate) Context);
@@ -35,20 +33,6 @@ impl FromRequestParts<AppState> for Caller {
             }
         };
         Ok(Self(context(parts, actor)?))
-    }
-}
-
-impl FromRequestParts<AppState> for Verifier {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
-        match peer(parts)? {
-            Peer::Operator => Ok(Self(operator(&parts.headers)?)),
-            Peer::Network(address) => {
-                let bearer = bearer(&parts.headers)?;
-                Ok(Self(state.plane.authenticate_verifier(bearer, Some(address)).await?))
-            }
-        }
     }
 }
 
@@ -73,6 +57,21 @@ impl FromRequestParts<AppState> for PathSegment {
     }
 }
 
+/// Who asks for a verification: the holder of a key, from the cache where it is there, or the
+/// operator.
+pub(crate) async fn verifier(
+    state: &AppState,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Result<Verifier, Error> {
+    match peer {
+        Peer::Operator => operator_organization(headers).map(Verifier::operator),
+        Peer::Network(address) => {
+            state.plane.authenticate_verifier(bearer(headers)?, Some(address)).await
+        }
+    }
+}
+
 /// The context of an actor's request.
 pub(crate) fn context(parts: &Parts, actor: Actor) -> Result<Context, Error> {
     let request_id = parts.extensions.get::<RequestId>();
@@ -80,7 +79,7 @@ pub(crate) fn context(parts: &Parts, actor: Actor) -> Result<Context, Error> {
     Ok(Context { actor, request_id, address: peer(parts)?.address() })
 }
 
-fn peer(parts: &Parts) -> Result<Peer, Error> {
+pub(crate) fn peer(parts: &Parts) -> Result<Peer, Error> {
     parts
         .extensions
         .get::<Peer>()
@@ -89,15 +88,16 @@ fn peer(parts: &Parts) -> Result<Peer, Error> {
 }
 
 fn operator(headers: &HeaderMap) -> Result<Actor, Error> {
-    let organization = match headers.get(ORGANIZATION_HEADER) {
-        None => None,
-        Some(value) => {
-            let text = value.to_str().unwrap_or_default();
-            let id = AccountId::parse_any(text).map_err(|_| Error::NotFound(Kind::Account))?;
-            Some(id)
-        }
+    Ok(Actor::Operator(OperatorActor { organization: operator_organization(headers)? }))
+}
+
+/// The organization that the operator acts for.
+fn operator_organization(headers: &HeaderMap) -> Result<Option<AccountId>, Error> {
+    let Some(value) = headers.get(ORGANIZATION_HEADER) else {
+        return Ok(None);
     };
-    Ok(Actor::Operator(OperatorActor { organization }))
+    let text = value.to_str().unwrap_or_default();
+    AccountId::parse_any(text).map(Some).map_err(|_| Error::NotFound(Kind::Account))
 }
 
 /// The bearer token of a request (RFC 6750 §2.1): exactly one, in its header and nowhere else.

@@ -16,5 +16,5 @@ mod reply;
 mod routes;
 pub mod server;
 
-pub use app::{App, AppState, Peer, Readiness};
+pub use app::{App, AppState, Options, Peer, Readiness};
 pub use routes::{Access, Effect, Family, ROUTES, Route};

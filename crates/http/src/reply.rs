@@ -22,6 +22,11 @@ pub(crate) fn json(status: StatusCode, media: &'static str, body: &impl Serializ
     }
 }
 
+/// A 200 whose body is JSON already.
+pub(crate) fn json_bytes(bytes: Vec<u8>) -> Response {
+    bytes_reply(StatusCode::OK, JSON, bytes)
+}
+
 fn bytes_reply(status: StatusCode, media: &'static str, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;

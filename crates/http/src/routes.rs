@@ -90,15 +90,24 @@ impl Route {
     }
 }
 
+macro_rules! endpoint {
+    (plain $handler:path) => {
+        |state, request| Box::pin($handler(state, request))
+    };
+    ($handler:path) => {
+        |state, request| Box::pin(Handler::call($handler, request, state))
+    };
+}
+
 macro_rules! routes {
-    ($($method:ident $path:literal $family:ident $access:ident $effect:ident $handler:path;)*) => {
+    ($($method:ident $path:literal $family:ident $access:ident $effect:ident $($handler:path)? $(=> $plain:path)?;)*) => {
         &[$(Route {
             method: Method::$method,
             path: $path,
             family: Family::$family,
             access: Access::$access,
             effect: Effect::$effect,
-            endpoint: |state, request| Box::pin(Handler::call($handler, request, state)),
+            endpoint: $(endpoint!($handler))? $(endpoint!(plain $plain))?,
         }),*]
     };
 }
@@ -107,7 +116,7 @@ macro_rules! routes {
 pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts"                             Native Key Writes native::accounts::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
-    POST "/v1/keys/verify"                          Native Key Reads  native::verify::verify;
+    POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
@@ -160,7 +169,8 @@ impl Router {
 
     pub(crate) fn find(&self, method: &Method, path: &str, operator: bool) -> Found {
         // The accounts contract: "no endpoint to read, list, or update an account".
-        if path.strip_prefix("/api/v1/accounts/").is_some_and(|id| !id.is_empty()) {
+        let below = path.strip_prefix("/api/v1/accounts/").is_some_and(|id| !id.is_empty());
+        if below && method != Method::POST {
             return Found::OtherMethods("POST".to_owned());
         }
         let Ok(matched) = self.paths.at(path) else {

@@ -122,7 +122,11 @@ impl Connections {
     }
 
     async fn drain(self) {
-        if tokio::time::timeout(DRAIN_DEADLINE, self.graceful.shutdown()).await.is_err() {
+        let ended = async {
+            self.graceful.shutdown().await;
+            self.app.drain().await;
+        };
+        if tokio::time::timeout(DRAIN_DEADLINE, ended).await.is_err() {
             tracing::warn!("requests were still under way when the time to drain ran out");
         }
     }

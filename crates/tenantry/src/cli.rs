@@ -47,7 +47,7 @@ pub(crate) struct Remote {
     #[arg(long, env = "TENANTRY_URL")]
     pub(crate) url: Option<String>,
     /// The key to present there
-    #[arg(long, env = "TENANTRY_KEY", hide_env_values = true, requires = "url")]
+    #[arg(long, env = "TENANTRY_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
 }
 

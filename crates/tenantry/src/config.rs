@@ -35,6 +35,9 @@ pub struct Settings {
     /// Credentials held by the verify cache (default: 1000000)
     #[arg(long, global = true, env = "TENANTRY_CACHE_ENTRIES")]
     pub cache_entries: Option<usize>,
+    /// Of the verifications that were answered, one in this many is logged (default: 100)
+    #[arg(long, global = true, env = "TENANTRY_ACCESS_LOG_SAMPLE")]
+    pub access_log_sample: Option<u64>,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -50,6 +53,7 @@ struct File {
     key_prefix: Option<String>,
     service_accounts_max: Option<u32>,
     cache_entries: Option<usize>,
+    access_log_sample: Option<u64>,
     log_level: Option<String>,
     #[serde(default)]
     local_realm: LocalRealm,
@@ -77,6 +81,8 @@ pub struct Config {
     pub policy: Policy,
     /// Whether the built-in realm's `super_admin` may act for every organization.
     pub local_realm_platform_wide: bool,
+    /// Of the verifications that were answered, one in this many is logged.
+    pub access_log_sample: Option<u64>,
     /// Least severe events that are logged.
     pub log_level: tracing::Level,
 }
@@ -128,6 +134,7 @@ impl Config {
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
             },
+            access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             local_realm_platform_wide: file.local_realm.platform_wide,
             log_level,
         })

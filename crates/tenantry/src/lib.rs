@@ -13,6 +13,10 @@ pub mod wiring;
 use clap::Parser as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long what is still under way may take when the process ends.
+const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Runs the command line `arguments`. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -27,7 +31,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&Failure::Io("start the runtime".to_owned(), error)),
     };
-    match runtime.block_on(commands::run(cli)) {
+    let outcome = runtime.block_on(commands::run(cli));
+    // What still runs now was asked to end and did not.
+    runtime.shutdown_timeout(STOP_DEADLINE);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => output::fail(&failure),
     }

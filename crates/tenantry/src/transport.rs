@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_api::problem::Problem;
-use tenantry_http::{App, Peer};
+use tenantry_http::{App, Options, Peer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -54,7 +54,7 @@ impl Transport {
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
             Err(error) => return Err(Failure::Io(format!("reach {}", path.display()), error)),
         }
-        Ok(Self::Store(App::new(wiring::open(config, missing)?.plane)))
+        Ok(Self::Store(App::new(wiring::open(config, missing)?.plane, Options::default())))
     }
 
     fn server(url: &str, key: Option<String>) -> Result<Self> {

@@ -68,11 +68,20 @@ impl AccountStore for SqliteStore {
         })
     }
 
+    async fn has_organizations(&self) -> Result<bool> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT 1 FROM accounts WHERE parent_id IS NULL LIMIT 1")
+                .map_err(from_sqlite)?;
+            statement.exists([]).map_err(from_sqlite)
+        })
+    }
+
     async fn list_organizations(
         &self,
         after: Option<AccountId>,
         limit: u32,
-    ) -> Result<Vec<Unverified<Account>>> {
+    ) -> Result<Vec<(AccountId, Result<Unverified<Account>>)>> {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(
@@ -86,7 +95,10 @@ impl AccountStore for SqliteStore {
                 .map_err(from_sqlite)?;
             // Every id is greater than no bytes at all.
             let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
-            rows::list(&mut statement, params![after, limit], |row| rows::read_account(row, 0))
+            rows::list(&mut statement, params![after, limit], |row| {
+                let id = AccountId::from_bytes(row.get(0).map_err(from_sqlite)?);
+                Ok((id, rows::read_account(row, 0)))
+            })
         })
     }
 

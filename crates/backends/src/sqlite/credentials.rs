@@ -7,6 +7,7 @@ use super::{SqliteStore, rows};
 use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
+use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Commit, Revision, shard_of};
 use tenantry_core::credentials::Credential;
 use tenantry_core::error::{Conflict, Error, Result};
@@ -93,6 +94,24 @@ impl CredentialStore for SqliteStore {
             write_commit(connection, &commit)
         })
         .await
+    }
+
+    async fn touch_credentials(&self, used: &[(CredentialId, Timestamp)]) -> Result<()> {
+        let used = used.to_vec();
+        self.write(move |connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "UPDATE credentials SET last_used_at = ?2
+                     WHERE id = ?1 AND coalesce(last_used_at, ?2 - 1) < ?2",
+                )
+                .map_err(from_sqlite)?;
+            for (id, at) in &used {
+                statement.execute(params![id.as_bytes(), at.micros()]).map_err(from_sqlite)?;
+            }
+            Ok(None)
+        })
+        .await
+        .map(|_| ())
     }
 
     async fn find_revision(&self, root: AccountId) -> Result<Revision> {

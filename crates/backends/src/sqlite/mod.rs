@@ -116,7 +116,7 @@ impl SqliteStore {
     }
 
     /// True where the process before this one did not come to its end. What it acknowledged is
-    /// here; [`Self::quick_check`] tells whether the disk kept it whole.
+    /// here; [`quick_check`] tells whether the disk kept it whole.
     #[must_use]
     pub fn after_unclean_stop(&self) -> bool {
         self.lock.after_unclean_stop()
@@ -134,15 +134,6 @@ impl SqliteStore {
         self.writer.stats()
     }
 
-    /// Reads the whole database and lists the first of its faults; none where it is sound. Blocks
-    /// for long on a large one, on a connection of its own.
-    ///
-    /// # Errors
-    /// [`OpenError::Sqlite`] where it cannot be read at all.
-    pub fn quick_check(&self) -> Result<Vec<String>, OpenError> {
-        connection::quick_check(&self.path)
-    }
-
     /// Runs a job on the writer's thread, in a transaction.
     async fn write(
         &self,
@@ -155,6 +146,15 @@ impl SqliteStore {
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.readers.read(read)
     }
+}
+
+/// Reads a whole database and lists the first of its faults; none where it is sound. Blocks for
+/// long on a large one, on a connection of its own, whoever else has it open.
+///
+/// # Errors
+/// [`OpenError::Sqlite`] where it cannot be read at all.
+pub fn quick_check(database: &Path) -> Result<Vec<String>, OpenError> {
+    connection::quick_check(database)
 }
 
 impl std::fmt::Debug for SqliteStore {

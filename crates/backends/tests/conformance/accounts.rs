@@ -76,6 +76,7 @@ pub(crate) async fn an_account_of_another_tree_is_not_found(backend: &dyn Backen
 pub(crate) async fn organizations_are_listed_by_id_in_pages(backend: &dyn Backend) {
     let (store, draw) = (backend.store(), Draw::new());
     assert!(store.list_organizations(None, 10).await.expect("a read").is_empty());
+    assert!(!store.has_organizations().await.expect("a read"));
     let mut ids = Vec::new();
     for _ in 0..5 {
         let root = draw.organization(&*store).await.account.id;
@@ -87,11 +88,14 @@ pub(crate) async fn organizations_are_listed_by_id_in_pages(backend: &dyn Backen
     for page in [2, 2, 1, 0] {
         let found = store.list_organizations(listed.last().copied(), 2).await.expect("a read");
         assert_eq!(found.len(), page);
-        for account in found {
-            listed.push(account.open(&draw.secrets).expect("its seal").id);
+        for (id, account) in found {
+            let account = account.expect("a row").open(&draw.secrets).expect("its seal");
+            assert_eq!(account.id, id);
+            listed.push(id);
         }
     }
     assert_eq!(listed, ids);
+    assert!(store.has_organizations().await.expect("a read"));
 }
 
 pub(crate) async fn an_account_is_replaced_by_its_next_version_only(backend: &dyn Backend) {

@@ -1,6 +1,8 @@
 //! What the suite needs of a backend beside its store: what tables hold that no method reads.
 
 use std::sync::Arc;
+use tenantry_core::clock::Timestamp;
+use tenantry_core::ids::CredentialId;
 use tenantry_core::store::Store;
 
 /// A store that is empty at first, and a look at its tables.
@@ -13,6 +15,8 @@ pub(crate) trait Backend: Sync {
     fn audit_event(&self, id: [u8; 16]) -> Option<(Vec<String>, [u8; 32])>;
     /// A shard's rows of the change log, in order.
     fn change_log(&self, shard: u8) -> Vec<ChangeRow>;
+    /// When a credential was last used.
+    fn last_used(&self, credential: CredentialId) -> Option<Timestamp>;
     /// A kept reply: fingerprint and reply.
     fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)>;
 }

@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::support::{Draw, NOW};
 use crate::versions::revoked;
+use std::time::Duration;
 use tenantry_core::commit::{Change, Commit, Subject, shard_of};
 use tenantry_core::credentials::{CredentialStatus, Owner};
 use tenantry_core::error::{Conflict, Error};
@@ -139,4 +140,19 @@ pub(crate) async fn an_unknown_tag_is_not_found(backend: &dyn Backend) {
     let account = draw.organization(&*store).await.account;
     let tag = draw.key(&account).tag;
     assert!(store.find_credential_by_tag(&tag).await.expect("a read").is_none());
+}
+
+pub(crate) async fn last_used_moves_forward_only_and_changes_nothing_else(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let key = draw.organization(&*store).await.key;
+    let unknown = CredentialId::from_bytes([7; 16]);
+    let at = |seconds| NOW.plus(Duration::from_secs(seconds));
+    assert_eq!(backend.last_used(key.id), None);
+    for (used, seen) in [(at(5), at(5)), (at(3), at(5)), (at(5), at(5)), (at(9), at(9))] {
+        store.touch_credentials(&[(unknown, used), (key.id, used)]).await.expect("written");
+        assert_eq!(backend.last_used(key.id), Some(seen));
+    }
+    let found = store.find_credential_by_tag(&key.tag).await.expect("a read").expect("the key");
+    assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), key);
+    assert_eq!(backend.audit_events().len(), 1);
 }

@@ -5,6 +5,8 @@ use crate::support::NOW;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::sync::Arc;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
+use tenantry_core::clock::Timestamp;
+use tenantry_core::ids::CredentialId;
 use tenantry_core::store::Store;
 
 /// A fresh store in a directory of its own.
@@ -76,6 +78,15 @@ impl Backend for OnSqlite {
         rows.expect("rows").collect::<rusqlite::Result<_>>().expect("changes")
     }
 
+    fn last_used(&self, credential: CredentialId) -> Option<Timestamp> {
+        let micros = self.connect().query_row(
+            "SELECT last_used_at FROM credentials WHERE id = ?1",
+            [credential.as_bytes()],
+            |row| row.get::<_, Option<i64>>(0),
+        );
+        micros.expect("a row").map(Timestamp::from_micros)
+    }
+
     fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)> {
         self.connect()
             .query_row(
@@ -119,6 +130,7 @@ on_sqlite! {
         a_credential_is_replaced_by_its_next_version_only
         a_credential_does_not_move_to_another_tree
         an_unknown_tag_is_not_found
+        last_used_moves_forward_only_and_changes_nothing_else
     }
     members {
         a_member_reads_back

@@ -9,7 +9,7 @@ use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::Commit;
 use crate::credentials::{Credential, NewCredential, Owner};
-use crate::error::{Denial, Error, Problem, Result};
+use crate::error::{Conflict, Denial, Error, Problem, Result};
 use crate::ids::{AccountId, CredentialId};
 use crate::permissions::{PermissionSet, Right};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
@@ -92,6 +92,11 @@ impl Plane {
         }
         if matches!(new.placement, NewPlacement::Dedicated(_)) {
             return Err(Error::NotImplemented("a database of the sub-account's own"));
+        }
+
+        // Its keys do not authenticate any more; the operator's do.
+        if root.status != AccountStatus::Active {
+            return Err(Error::Conflict(Conflict::NotActive));
         }
 
         let now = self.clock.now();

@@ -5,7 +5,7 @@ mod find;
 mod organizations;
 
 pub use create::{CreatedAccount, FirstKey, NewAccount};
-pub use organizations::{CreatedOrganization, NewOrganization};
+pub use organizations::{CreatedOrganization, NewOrganization, OrganizationPage};
 
 use crate::clock::Timestamp;
 use crate::database::NewDatabase;

@@ -40,6 +40,15 @@ pub struct CreatedOrganization {
     pub secret: PlainSecret,
 }
 
+/// A page of organizations.
+#[derive(Debug)]
+pub struct OrganizationPage {
+    /// The organizations.
+    pub accounts: Vec<Account>,
+    /// Where the next page begins after; none where this is the last.
+    pub next: Option<AccountId>,
+}
+
 impl Plane {
     /// Makes the plane's first organization.
     ///
@@ -51,7 +60,8 @@ impl Plane {
         new: NewOrganization,
     ) -> Result<CreatedOrganization> {
         context.actor.require_operator()?;
-        if !self.store.list_organizations(None, 1).await?.is_empty() {
+        let _one_at_a_time = self.initializing.lock().await;
+        if self.store.has_organizations().await? {
             return Err(Error::Conflict(Conflict::AlreadyInitialized));
         }
         self.create_organization(context, new).await
@@ -120,7 +130,16 @@ impl Plane {
         })
     }
 
-    /// Organizations by id, at most a page of them, beginning after `after`.
+    /// Whether the plane has its first organization.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn is_initialized(&self) -> Result<bool> {
+        self.store.has_organizations().await
+    }
+
+    /// Organizations by id, at most a page of them, beginning after `after`. One whose row was
+    /// damaged is left out; the alarm was raised where it was read.
     ///
     /// # Errors
     /// [`crate::error::Denial::OperatorOnly`].
@@ -128,10 +147,21 @@ impl Plane {
         &self,
         context: &Context,
         after: Option<AccountId>,
-    ) -> Result<Vec<Account>> {
+    ) -> Result<OrganizationPage> {
         context.actor.require_operator()?;
-        let found = self.store.list_organizations(after, limits::LIST_PAGE_MAX).await?;
-        found.into_iter().map(|account| account.open(&self.secrets)).collect()
+        let limit = limits::LIST_PAGE_MAX;
+        let found = self.store.list_organizations(after, limit).await?;
+        let full = found.len() >= limit as usize;
+        let next = found.last().filter(|_| full).map(|(id, _)| *id);
+        let mut accounts = Vec::with_capacity(found.len());
+        for (_, account) in found {
+            match account.and_then(|account| account.open(&self.secrets)) {
+                Ok(account) => accounts.push(account),
+                Err(Error::Integrity { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(OrganizationPage { accounts, next })
     }
 
     /// Suspends an organization, and with it every account and credential of its tree, or lets it
@@ -185,6 +215,7 @@ impl Plane {
     ) -> Result<(Account, Effective)> {
         context.actor.require_operator()?;
         for _ in 0..limits::RETRIES_MAX {
+            let epoch = self.cluster.cache.epoch();
             let mut account = self.organization(id).await?;
             let now = self.clock.now();
             change(&mut account, now)?;
@@ -197,7 +228,7 @@ impl Plane {
                 outcome => {
                     let effective = self.publish(&change, outcome)?;
                     let account = account.into_record();
-                    self.cluster.note_account(&account, effective);
+                    self.cluster.note_account(&account, effective, epoch);
                     return Ok((account, effective));
                 }
             }

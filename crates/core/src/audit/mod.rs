@@ -2,7 +2,8 @@
 //! in the same transaction, and sealed one by one.
 //!
 //! What an event may hold is listed here by name: ids, words and the first characters of a key,
-//! never a secret's value and never what a caller wrote.
+//! never a secret's value. Of what a caller wrote there is the request's id, which is
+//! one sane word, and the subject that their realm gives them.
 
 use crate::Plane;
 use crate::actor::{Actor, Context};

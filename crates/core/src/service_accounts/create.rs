@@ -7,7 +7,7 @@ use crate::accounts::{Account, AccountStatus};
 use crate::actor::{Actor, Context};
 use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
-use crate::commit::Commit;
+use crate::commit::{Commit, shard_of};
 use crate::credentials::{Credential, NewCredential, Owner};
 use crate::error::{Conflict, Denial, Error, Result};
 use crate::ids::{CredentialId, ServiceAccountId};
@@ -50,7 +50,8 @@ impl Plane {
             return Err(mismatch());
         }
         let member = self.record_member(context, tenant.id, actor).await?;
-        let _one_at_a_time = self.service_account_names.lock().await;
+        let shard = usize::from(shard_of(tenant.id));
+        let _one_at_a_time = self.service_account_names[shard].lock().await;
         for _ in 0..limits::RETRIES_MAX {
             let now = self.clock.now();
             let name = self.free_service_account_name(&tenant, now).await?;

@@ -1,15 +1,15 @@
 //! Who presents this bearer key? Management asks the store, so that a revoked key is refused on
 //! every node at once; a verification's caller is looked up like any other credential.
 
-use super::Code;
-use super::known::{Known, Read};
+use super::known::Read;
+use super::{Code, Verifier};
 use crate::Plane;
 use crate::actor::{Actor, KeyActor, Scope};
 use crate::credentials::Owner;
 use crate::error::{Error, Result, Unauthenticated};
+use crate::permissions::Right;
 use crate::secrets::Presented;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 const INVALID: Error = Error::NotAuthenticated(Unauthenticated::Invalid);
 
@@ -27,7 +27,7 @@ impl Plane {
         let read = Read::open(found, &tag, &self.secrets).map_err(refuse)?;
         let standing = read.standing();
         let owner = read.credential.owner;
-        let known = Known::unshared(&read);
+        let known = read.to_known();
         if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {
             return Err(INVALID);
         }
@@ -43,7 +43,7 @@ impl Plane {
             name: read.credential.name.clone(),
             member,
             scope,
-            permissions: known.permissions.clone(),
+            grants: known.grants.clone(),
         }))
     }
 
@@ -55,11 +55,11 @@ impl Plane {
         &self,
         bearer: &str,
         address: Option<IpAddr>,
-    ) -> Result<Actor> {
+    ) -> Result<Verifier> {
         let presented = Presented::key(bearer, &self.policy.key_prefix).ok_or(INVALID)?;
         let known = self.find_known(&presented.tag(&self.secrets)).await.map_err(refuse)?;
-        let known: Arc<Known> = known.ok_or(INVALID)?;
-        let standing = self.standing_of(&known).await?;
+        let known = known.ok_or(INVALID)?;
+        let standing = self.standing_of(&known).await.map_err(refuse)?;
         if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {
             return Err(INVALID);
         }
@@ -67,13 +67,7 @@ impl Plane {
             Some(account) => Scope::Account { account: account.id, root: account.root() },
             None => Scope::Plane,
         };
-        Ok(Actor::Key(KeyActor {
-            id: known.id,
-            name: None,
-            member: None,
-            scope,
-            permissions: known.permissions.clone(),
-        }))
+        Ok(Verifier { scope, allowed: known.grants.has(Right::KeysVerify) })
     }
 }
 

@@ -9,45 +9,53 @@ use crate::accounts::{Account, AccountStatus};
 use crate::commit::{CHANGE_SHARDS, Change, Revision, Subject, shard_of};
 use crate::ids::AccountId;
 use crate::limits;
+use crate::permissions::{Grants, PermissionSet};
 use crate::secrets::Tag;
-use quick_cache::sync::{Cache, PlaceholderGuard};
-use std::collections::HashMap;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 /// The verify cache of a node.
 pub struct VerifyCache {
-    credentials: Cache<Tag, Arc<Known>>,
-    unknown: Cache<Tag, Duration>,
+    credentials: Cache<CacheKey, Known, UnitWeighter, RandomBits>,
+    unknown: Cache<CacheKey, Duration, UnitWeighter, RandomBits>,
     shards: [Mutex<Shard>; CHANGE_SHARDS as usize],
+    /// Changes whose outcome is not known, in any shard. A fill that was under way at one of them
+    /// does not enter.
+    doubts: AtomicU64,
 }
 
 #[derive(Default)]
 struct Shard {
     /// Number of the newest change that was applied here.
     applied: u64,
-    /// Changes whose outcome is not known. A fill that was under way then does not enter.
-    doubts: u64,
-    slots: HashMap<AccountId, Weak<Slot>>,
-    /// Size of `slots` at which empty ones are swept.
+    slots: HashMap<AccountId, Weak<Slot>, RandomBits>,
+    grants: HashSet<Interned>,
+    /// Size of `slots` and `grants` together at which unused ones are swept.
     sweep_at: usize,
 }
 
-/// Doubts of every shard at one instant.
-pub(super) type Epochs = [u64; CHANGE_SHARDS as usize];
+/// How many doubts there were when a look-up began.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Epoch(u64);
 
 /// The place of one credential, held by whoever looks it up; others wait for the same look-up.
 pub(super) type Vacant<'a> = PlaceholderGuard<
     'a,
-    Tag,
-    Arc<Known>,
-    quick_cache::UnitWeighter,
-    quick_cache::DefaultHashBuilder,
-    quick_cache::sync::DefaultLifecycle<Tag, Arc<Known>>,
+    CacheKey,
+    Known,
+    UnitWeighter,
+    RandomBits,
+    DefaultLifecycle<CacheKey, Known>,
 >;
 
 pub(super) enum Entered<'a> {
-    Known(Arc<Known>),
+    Known(Known),
     Vacant(Vacant<'a>),
 }
 
@@ -56,19 +64,20 @@ impl VerifyCache {
     #[must_use]
     pub fn new(entries: usize) -> Self {
         Self {
-            credentials: Cache::new(entries),
-            unknown: Cache::new(limits::NOT_FOUND_ENTRIES_MAX),
+            credentials: cache(entries),
+            unknown: cache(limits::NOT_FOUND_ENTRIES_MAX),
             shards: std::array::from_fn(|_| Mutex::default()),
+            doubts: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn find(&self, tag: &Tag) -> Option<Arc<Known>> {
-        self.credentials.get(tag)
+    pub(super) fn find(&self, tag: &Tag) -> Option<Known> {
+        self.credentials.get(&CacheKey::of(tag))
     }
 
     /// Waits for a look-up of the same credential that is under way, or begins one.
     pub(super) async fn enter(&self, tag: &Tag) -> Entered<'_> {
-        match self.credentials.get_value_or_guard_async(tag).await {
+        match self.credentials.get_value_or_guard_async(&CacheKey::of(tag)).await {
             Ok(known) => Entered::Known(known),
             Err(guard) => Entered::Vacant(guard),
         }
@@ -76,38 +85,33 @@ impl VerifyCache {
 
     /// True where the credential was looked up in vain a moment ago.
     pub(super) fn is_unknown(&self, tag: &Tag, now: Duration) -> bool {
-        self.unknown.get(tag).is_some_and(|until| now < until)
+        self.unknown.get(&CacheKey::of(tag)).is_some_and(|until| now < until)
     }
 
     pub(super) fn remember_unknown(&self, tag: Tag, now: Duration) {
-        self.unknown.insert(tag, now + limits::NOT_FOUND_TTL);
+        self.unknown.insert(CacheKey::of(&tag), now + limits::NOT_FOUND_TTL);
     }
 
-    /// To be read before the rows of a fill are.
-    pub(super) fn epochs(&self) -> Epochs {
-        std::array::from_fn(|shard| lock(&self.shards[shard]).doubts)
+    /// To be read before the rows of a fill are, and before a change is made.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.doubts.load(Ordering::SeqCst))
     }
 
     /// Enters what was read, unless a change came in between; gives it back either way.
-    pub(super) fn fill(&self, slot: Vacant<'_>, read: Read, epochs: Epochs) -> Arc<Known> {
+    pub(super) fn fill(&self, slot: Vacant<'_>, read: &Read, epoch: Epoch) -> Known {
         let revision = read.revision;
         let mut shard = lock(&self.shards[usize::from(revision.shard)]);
-        if shard.accepts(revision, &epochs) {
-            let account = read.account.as_ref().map(|account| {
-                let parent = read.parent.as_ref().map(|parent| shard.slot(parent, None));
-                shard.slot(account, parent)
-            });
-            let known = Arc::new(read.into_known(account));
-            // The place is gone where the applier removed it; then nothing enters.
-            let _ = slot.insert(known.clone());
-            known
-        } else {
-            let account = read.account.as_ref().map(|account| {
-                let parent = read.parent.as_ref().map(|parent| Arc::new(Slot::new(parent, None)));
-                Arc::new(Slot::new(account, parent))
-            });
-            Arc::new(read.into_known(account))
+        if !self.accepts(&shard, revision, epoch) {
+            return read.to_known();
         }
+        let account = read.account.as_ref().map(|account| {
+            let parent = read.parent.as_ref().map(|parent| shard.slot(parent, None));
+            shard.slot(account, parent)
+        });
+        let known = Known::new(read, shard.grants(read.permissions()), account);
+        // The place is gone where the applier removed it; then nothing enters.
+        let _ = slot.insert(known.clone());
+        known
     }
 
     /// Enters an account that was read again, unless a change came in between; gives its status
@@ -117,10 +121,10 @@ impl VerifyCache {
         slot: &Slot,
         account: &Account,
         revision: Revision,
-        epochs: Epochs,
+        epoch: Epoch,
     ) -> AccountStatus {
         let shard = lock(&self.shards[usize::from(revision.shard)]);
-        if shard.accepts(revision, &epochs) {
+        if self.accepts(&shard, revision, epoch) {
             slot.set(account);
         }
         account.status
@@ -132,12 +136,14 @@ impl VerifyCache {
         let mut shard = lock(&self.shards[usize::from(change.shard())]);
         match revision {
             Some(revision) => shard.applied = shard.applied.max(revision.number),
-            None => shard.doubts += 1,
+            None => {
+                self.doubts.fetch_add(1, Ordering::SeqCst);
+            }
         }
         for (subject, _) in &change.rows {
             match subject {
                 Subject::Credential(tag) => {
-                    self.credentials.remove(tag);
+                    self.credentials.remove(&CacheKey::of(tag));
                 }
                 Subject::Account(id) => {
                     if let Some(slot) = shard.slots.get(id).and_then(Weak::upgrade) {
@@ -150,10 +156,10 @@ impl VerifyCache {
 
     /// Enters an account that a change at `revision` left like this, unless a later change is
     /// already known.
-    pub(crate) fn note_account(&self, account: &Account, revision: Revision) {
+    pub(crate) fn note_account(&self, account: &Account, revision: Revision, epoch: Epoch) {
         let shard = lock(&self.shards[usize::from(shard_of(account.root()))]);
         if shard.applied == revision.number
-            && shard.doubts == 0
+            && self.epoch() == epoch
             && let Some(slot) = shard.slots.get(&account.id).and_then(Weak::upgrade)
         {
             slot.set(account);
@@ -161,9 +167,31 @@ impl VerifyCache {
     }
 }
 
+impl VerifyCache {
+    fn accepts(&self, shard: &Shard, revision: Revision, epoch: Epoch) -> bool {
+        shard.applied <= revision.number && self.epoch() == epoch
+    }
+}
+
 impl Shard {
-    fn accepts(&self, revision: Revision, epochs: &Epochs) -> bool {
-        self.applied <= revision.number && self.doubts == epochs[usize::from(revision.shard)]
+    /// Forgets accounts and sets that no cached credential uses any more.
+    fn sweep(&mut self) {
+        if self.slots.len() + self.grants.len() < self.sweep_at {
+            return;
+        }
+        self.slots.retain(|_, slot| slot.strong_count() > 0);
+        self.grants.retain(|grants| Arc::strong_count(&grants.0) > 1);
+        self.sweep_at = ((self.slots.len() + self.grants.len()) * 2).max(1024);
+    }
+
+    fn grants(&mut self, set: &PermissionSet) -> Arc<Grants> {
+        if let Some(known) = self.grants.get(set) {
+            return known.0.clone();
+        }
+        self.sweep();
+        let grants = Arc::new(Grants::new(set.clone()));
+        self.grants.insert(Interned(grants.clone()));
+        grants
     }
 
     fn slot(&mut self, account: &Account, parent: Option<Arc<Slot>>) -> Arc<Slot> {
@@ -171,14 +199,81 @@ impl Shard {
             slot.set(account);
             return slot;
         }
-        if self.slots.len() >= self.sweep_at {
-            self.slots.retain(|_, slot| slot.strong_count() > 0);
-            self.sweep_at = (self.slots.len() * 2).max(1024);
-        }
+        self.sweep();
         let slot = Arc::new(Slot::new(account, parent));
         self.slots.insert(account.id, Arc::downgrade(&slot));
         slot
     }
+}
+
+/// A set that many credentials share.
+struct Interned(Arc<Grants>);
+
+impl Borrow<PermissionSet> for Interned {
+    fn borrow(&self) -> &PermissionSet {
+        self.0.set()
+    }
+}
+
+impl Hash for Interned {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.set().hash(state);
+    }
+}
+
+impl PartialEq for Interned {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.set() == other.0.set()
+    }
+}
+
+impl Eq for Interned {}
+
+/// The first half of a tag: 128 bits of an HMAC are as many as a credential has (RFC 2104 §5), and
+/// entries are small.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CacheKey([u8; 16]);
+
+impl CacheKey {
+    fn of(tag: &Tag) -> Self {
+        let (half, _) = tag.as_bytes().split_at(16);
+        Self(half.try_into().expect("half of 32 bytes are 16"))
+    }
+}
+
+/// Hashes what is random already: parts of HMACs under a key that no caller knows, and ids that no
+/// caller chooses. The last eight bytes are the hash.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RandomBits;
+
+impl BuildHasher for RandomBits {
+    type Hasher = LastBytes;
+
+    fn build_hasher(&self) -> LastBytes {
+        LastBytes(0)
+    }
+}
+
+pub(super) struct LastBytes(u64);
+
+impl Hasher for LastBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk::<8>() {
+            self.0 = u64::from_ne_bytes(*last);
+        }
+    }
+
+    // The length of an array that precedes its bytes says nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn cache<T: Clone>(entries: usize) -> Cache<CacheKey, T, UnitWeighter, RandomBits> {
+    let weight = u64::try_from(entries).unwrap_or(u64::MAX);
+    Cache::with(entries, weight, UnitWeighter, RandomBits, DefaultLifecycle::default())
 }
 
 /// No code panics while it holds a shard's lock; were it to, the state is still whole, since each

@@ -1,12 +1,9 @@
 //! The verdict: the codes, and the order in which their rules are looked at.
 
-use super::known::{Known, Standing};
+use super::known::{Known, Standing, State};
 use crate::clock::Timestamp;
-use crate::credentials::CredentialStatus;
 use crate::permissions::Permission;
-use crate::service_accounts::ServiceAccountStatus;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// The answer to a verification. Variants stand in the order in which their rules are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +33,21 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in the order of the variants.
+    pub const ALL: [Self; 11] = [
+        Self::Malformed,
+        Self::NotFound,
+        Self::AccountProvisioning,
+        Self::Revoked,
+        Self::Disabled,
+        Self::Expired,
+        Self::AccountSuspended,
+        Self::AccountClosed,
+        Self::IpNotAllowed,
+        Self::InsufficientPermissions,
+        Self::Valid,
+    ];
+
     /// The word in replies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -61,7 +73,7 @@ pub struct Verdict {
     /// The answer.
     pub code: Code,
     /// The credential, where there is one in the caller's tree.
-    pub known: Option<Arc<Known>>,
+    pub known: Option<Known>,
 }
 
 impl Verdict {
@@ -69,7 +81,7 @@ impl Verdict {
         Self { code, known: None }
     }
 
-    pub(super) const fn known(code: Code, known: Arc<Known>) -> Self {
+    pub(super) const fn known(code: Code, known: Known) -> Self {
         Self { code, known: Some(known) }
     }
 }
@@ -86,17 +98,12 @@ impl Known {
         if standing.provisioning {
             return Code::AccountProvisioning;
         }
-        match self.status {
-            CredentialStatus::Revoked { .. } => return Code::Revoked,
-            CredentialStatus::Disabled => return Code::Disabled,
-            CredentialStatus::Active => {}
+        match self.state {
+            State::Revoked => return Code::Revoked,
+            State::Disabled => return Code::Disabled,
+            State::Active => {}
         }
-        match self.service_account_status() {
-            Some(ServiceAccountStatus::Deleted) => return Code::Revoked,
-            Some(ServiceAccountStatus::Disabled) => return Code::Disabled,
-            Some(ServiceAccountStatus::Active) | None => {}
-        }
-        if self.expires_at.is_some_and(|end| end <= now) {
+        if self.has_expired(now) {
             return Code::Expired;
         }
         if standing.suspended {
@@ -111,7 +118,7 @@ impl Known {
         {
             return Code::IpNotAllowed;
         }
-        if wanted.iter().all(|permission| self.permissions.allows(permission)) {
+        if wanted.iter().all(|permission| self.grants.set().allows(permission)) {
             Code::Valid
         } else {
             Code::InsufficientPermissions

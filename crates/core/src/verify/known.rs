@@ -7,30 +7,48 @@ use crate::commit::{Revision, shard_of};
 use crate::credentials::{Credential, CredentialStatus, Owner};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId, ServiceAccountId};
-use crate::permissions::PermissionSet;
+use crate::permissions::{Grants, PermissionSet};
 use crate::secrets::{Protected, Secrets, Tag};
 use crate::service_accounts::{ServiceAccount, ServiceAccountStatus};
 use crate::store::Found;
 use crate::text::{Metadata, Name};
 use ipnet::IpNet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A credential as the verify path needs it.
-#[derive(Debug)]
+/// A credential as the verify path needs it. Small, and copied out of the cache whole.
+#[derive(Clone, Debug)]
 pub struct Known {
     /// The credential's id.
     pub id: CredentialId,
-    /// Which kind of credential it is.
-    pub kind: &'static str,
     /// What it may do.
-    pub permissions: Arc<PermissionSet>,
-    /// When it ends.
-    pub expires_at: Option<Timestamp>,
-    pub(super) status: CredentialStatus,
+    pub grants: Arc<Grants>,
     account: Option<Arc<Slot>>,
     // Most keys have none of these; one pointer keeps the rest small.
-    extra: Option<Box<Extra>>,
+    extra: Option<Arc<Extra>>,
+    // The end of time where it has no end.
+    expires_at: Timestamp,
+    kind: Kind,
+    pub(super) state: State,
+}
+
+/// Which kind of credential it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An account's key.
+    ApiKey,
+    /// A key of the product's own services.
+    PlatformKey,
+    /// A service account's secret.
+    ClientSecret,
+}
+
+/// What a credential's own record, and its service account's, say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Active,
+    Disabled,
+    Revoked,
 }
 
 #[derive(Debug)]
@@ -45,10 +63,35 @@ struct Extra {
 struct Client {
     id: Box<str>,
     service_account: ServiceAccountId,
-    status: ServiceAccountStatus,
 }
 
+impl Kind {
+    /// The word in replies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::PlatformKey => "platform_key",
+            Self::ClientSecret => "client_secret",
+        }
+    }
+}
+
+const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
+
 impl Known {
+    /// Which kind of credential it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        (self.expires_at != NEVER).then_some(self.expires_at)
+    }
+
     /// Its account, unless it is a platform key.
     #[must_use]
     pub fn account(&self) -> Option<&Slot> {
@@ -77,37 +120,28 @@ impl Known {
         self.client().map(|client| &*client.id)
     }
 
-    pub(super) fn service_account_status(&self) -> Option<ServiceAccountStatus> {
-        self.client().map(|client| client.status)
+    pub(super) fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
     }
 
     pub(super) fn allowed_ips(&self) -> &[IpNet] {
         self.extra.as_ref().map_or(&[], |extra| &extra.allowed_ips)
     }
 
-    /// As read, in no cache: for one request.
-    pub(super) fn unshared(read: &Read) -> Self {
-        Self::new(read, None)
-    }
-
     fn client(&self) -> Option<&Client> {
         self.extra.as_ref().and_then(|extra| extra.client.as_ref())
     }
 
-    fn new(read: &Read, account: Option<Arc<Slot>>) -> Self {
+    /// What `read` says, with its grants and account as the cache shares them.
+    pub(super) fn new(read: &Read, grants: Arc<Grants>, account: Option<Arc<Slot>>) -> Self {
         let credential = &read.credential;
         let client = read.service_account.as_ref().map(|service_account| Client {
             id: service_account.client_id.clone(),
             service_account: service_account.id,
-            status: service_account.status,
         });
         let name = match &read.service_account {
             Some(service_account) => Some(service_account.name.clone()),
             None => credential.name.clone(),
-        };
-        let permissions = match &read.service_account {
-            Some(service_account) => service_account.permissions.clone(),
-            None => credential.permissions.clone(),
         };
         let plain = name.is_none()
             && credential.metadata.is_empty()
@@ -115,13 +149,17 @@ impl Known {
             && client.is_none();
         Self {
             id: credential.id,
-            kind: credential.owner.kind(),
-            permissions: Arc::new(permissions),
-            expires_at: credential.expires_at,
-            status: credential.status,
+            kind: match credential.owner {
+                Owner::Account { .. } => Kind::ApiKey,
+                Owner::ServiceAccount { .. } => Kind::ClientSecret,
+                Owner::Platform => Kind::PlatformKey,
+            },
+            grants,
+            expires_at: credential.expires_at.unwrap_or(NEVER),
+            state: read.state(),
             account,
             extra: (!plain).then(|| {
-                Box::new(Extra {
+                Arc::new(Extra {
                     name,
                     metadata: credential.metadata.clone(),
                     allowed_ips: credential.allowed_ips.clone().into(),
@@ -138,19 +176,13 @@ pub struct Slot {
     /// The account's id.
     pub id: AccountId,
     parent: Option<Arc<Slot>>,
-    // Version and status in one word, so that the newer one always wins.
+    // Version, status and whether it is stale in one word, so that the newer one always wins.
     state: AtomicU64,
-    stale: AtomicBool,
 }
 
 impl Slot {
     pub(super) fn new(account: &Account, parent: Option<Arc<Slot>>) -> Self {
-        Self {
-            id: account.id,
-            parent,
-            state: AtomicU64::new(pack(account)),
-            stale: AtomicBool::new(false),
-        }
+        Self { id: account.id, parent, state: AtomicU64::new(pack(account)) }
     }
 
     /// The account above it.
@@ -179,21 +211,22 @@ impl Slot {
     }
 
     fn status(&self) -> Option<AccountStatus> {
-        if self.stale.load(Ordering::SeqCst) {
-            return None;
-        }
-        Some(unpack(self.state.load(Ordering::SeqCst)))
+        let state = self.state.load(Ordering::SeqCst);
+        (state & STALE == 0).then(|| unpack(state))
     }
 
     pub(super) fn set(&self, account: &Account) {
-        self.state.fetch_max(pack(account), Ordering::SeqCst);
-        self.stale.store(false, Ordering::SeqCst);
+        // In one step: a reader must not see the old status as good again.
+        let newer = |old: u64| Some((old & !STALE).max(pack(account)));
+        let _ = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, newer);
     }
 
     pub(super) fn set_stale(&self) {
-        self.stale.store(true, Ordering::SeqCst);
+        self.state.fetch_or(STALE, Ordering::SeqCst);
     }
 }
+
+const STALE: u64 = 4;
 
 fn pack(account: &Account) -> u64 {
     let status = match account.status {
@@ -202,7 +235,7 @@ fn pack(account: &Account) -> u64 {
         AccountStatus::Suspended => 2,
         AccountStatus::Closed => 3,
     };
-    account.version << 2 | status
+    account.version << 3 | status
 }
 
 const fn unpack(state: u64) -> AccountStatus {
@@ -294,8 +327,37 @@ impl Read {
             && self.revision.shard == shard_of(self.credential.owner.root())
     }
 
-    pub(super) fn into_known(self, account: Option<Arc<Slot>>) -> Known {
-        Known::new(&self, account)
+    /// What the credential may do: its own permissions, or its service account's.
+    pub(crate) fn permissions(&self) -> &PermissionSet {
+        match &self.service_account {
+            Some(service_account) => &service_account.permissions,
+            None => &self.credential.permissions,
+        }
+    }
+
+    /// As it is, in no cache: for one request.
+    pub(crate) fn to_known(&self) -> Known {
+        let parent = self.parent.as_ref().map(|parent| Arc::new(Slot::new(parent, None)));
+        let account = self.account.as_ref().map(|account| Arc::new(Slot::new(account, parent)));
+        Known::new(self, Arc::new(Grants::new(self.permissions().clone())), account)
+    }
+
+    fn state(&self) -> State {
+        let own = match self.credential.status {
+            CredentialStatus::Active => State::Active,
+            CredentialStatus::Disabled => State::Disabled,
+            CredentialStatus::Revoked { .. } => State::Revoked,
+        };
+        let service_account = self.service_account.as_ref().map(|row| match row.status {
+            ServiceAccountStatus::Active => State::Active,
+            ServiceAccountStatus::Disabled => State::Disabled,
+            ServiceAccountStatus::Deleted => State::Revoked,
+        });
+        match (own, service_account) {
+            (State::Revoked, _) | (_, Some(State::Revoked)) => State::Revoked,
+            (State::Disabled, _) | (_, Some(State::Disabled)) => State::Disabled,
+            _ => State::Active,
+        }
     }
 
     pub(crate) fn standing(&self) -> Standing {

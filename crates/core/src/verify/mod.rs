@@ -8,18 +8,23 @@ mod authenticate;
 mod cache;
 mod judge;
 mod known;
+mod tally;
 
+pub(crate) use cache::Epoch;
 pub use cache::VerifyCache;
 pub use judge::{Code, Verdict};
-pub use known::{Known, Slot};
+pub use known::{Kind, Known, Slot};
+pub(crate) use tally::Tally;
 
 use crate::Plane;
-use crate::actor::Actor;
-use crate::error::{Error, Result};
+use crate::accounts::Account;
+use crate::actor::Scope;
+use crate::error::{Denial, Error, Result};
+use crate::ids::AccountId;
+use crate::limits;
 use crate::permissions::{Permission, Right};
-use crate::secrets::{Presented, Tag, plain};
+use crate::secrets::{Presented, Protected as _, Tag, plain};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// What is asked.
 #[derive(Debug)]
@@ -52,14 +57,52 @@ impl std::fmt::Debug for Asked<'_> {
     }
 }
 
+/// Who asks for verifications, and about whom they may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifier {
+    scope: Scope,
+    allowed: bool,
+}
+
+impl Verifier {
+    /// The operator, who may ask about everybody, or about one organization.
+    #[must_use]
+    pub fn operator(organization: Option<AccountId>) -> Self {
+        let scope = match organization {
+            Some(id) => Scope::Account { account: id, root: id },
+            None => Scope::Plane,
+        };
+        Self { scope, allowed: true }
+    }
+}
+
+/// What a forged or damaged row says is nothing: it has raised its alarm, and to the caller what
+/// rests on it does not exist.
+fn believed<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Integrity { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Plane {
     /// Verifies a credential of the caller's tree, or of any tree for a platform key.
     ///
     /// # Errors
     /// A missing permission of the caller; [`Error::Unavailable`] where the store is needed and
     /// does not answer. A refusal of the credential is a [`Verdict`], not an error.
-    pub async fn verify(&self, actor: &Actor, question: &Question<'_>) -> Result<Verdict> {
-        actor.require(Right::KeysVerify)?;
+    pub async fn verify(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
+        if !verifier.allowed {
+            return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
+        }
+        let verdict = self.judge(verifier.scope, question).await?;
+        let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
+        self.tally.count(verdict.code, used.map(|known| known.id), self.clock.now());
+        Ok(verdict)
+    }
+
+    async fn judge(&self, scope: Scope, question: &Question<'_>) -> Result<Verdict> {
         let (presented, client_id) = match question.credential {
             Asked::Key(text) => (Presented::key(text, &self.policy.key_prefix), None),
             Asked::Client { id, secret } => {
@@ -69,28 +112,43 @@ impl Plane {
         let Some(presented) = presented else {
             return Ok(Verdict::unknown(Code::Malformed));
         };
-        let known = match self.find_known(&presented.tag(&self.secrets)).await {
-            Ok(known) => known,
-            // A forged row has raised its alarm; to the caller it does not exist.
-            Err(Error::Integrity { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let known = known.filter(|known| {
+        let known = believed(self.find_known(&presented.tag(&self.secrets)).await)?.flatten();
+        let in_scope = |known: &Known| {
             known.client_id() == client_id
                 && known
                     .account()
-                    .is_some_and(|account| actor.reaches(account.root(), Some(account.id)))
-        });
-        let Some(known) = known else {
+                    .is_some_and(|account| scope.reaches(account.root(), Some(account.id)))
+        };
+        let Some(known) = known.filter(in_scope) else {
             return Ok(Verdict::unknown(Code::NotFound));
         };
-        let standing = self.standing_of(&known).await?;
+        let Some(standing) = believed(self.standing_of(&known).await)? else {
+            return Ok(Verdict::unknown(Code::NotFound));
+        };
         let code = known.judge(standing, self.clock.now(), question.address, question.permissions);
         Ok(Verdict::known(code, known))
     }
 
+    /// Writes the last-used times that verifications have left in memory.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]; what was not written is lost, and only that.
+    pub async fn flush_last_used(&self) -> Result<()> {
+        let used = self.tally.take_used();
+        for batch in used.chunks(limits::LAST_USED_BATCH) {
+            self.store.touch_credentials(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// How often each answer was given since the start.
+    #[must_use]
+    pub fn verdicts(&self) -> [(Code, u64); Code::ALL.len()] {
+        self.tally.verdicts()
+    }
+
     /// What is known of a credential: from the cache, else from the store.
-    async fn find_known(&self, tag: &Tag) -> Result<Option<Arc<Known>>> {
+    async fn find_known(&self, tag: &Tag) -> Result<Option<Known>> {
         let cache = &self.cluster.cache;
         if let Some(known) = cache.find(tag) {
             return Ok(Some(known));
@@ -106,16 +164,20 @@ impl Plane {
         if cache.is_unknown(tag, self.clock.monotonic()) {
             return Ok(None);
         }
-        let epochs = cache.epochs();
+        let epoch = cache.epoch();
         let Some(found) = self.store.find_credential_by_tag(tag).await? else {
             cache.remember_unknown(*tag, self.clock.monotonic());
             return Ok(None);
         };
         let read = known::Read::open(found, tag, &self.secrets)?;
-        Ok(Some(cache.fill(slot, read, epochs)))
+        Ok(Some(cache.fill(slot, &read, epoch)))
     }
 
     /// How a credential's accounts stand, looked up again where a change has made that unknown.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] where an account is gone or not what was written: its credentials are
+    /// believed no more than it is.
     async fn standing_of(&self, known: &Known) -> Result<known::Standing> {
         let Some(account) = known.account() else {
             return Ok(known::Standing::GOOD);
@@ -126,17 +188,17 @@ impl Plane {
         let root = account.root();
         let mut standing = known::Standing::GOOD;
         for slot in std::iter::once(account).chain(account.parent()) {
-            let epochs = self.cluster.cache.epochs();
+            let epoch = self.cluster.cache.epoch();
             // The head first: a change between the two reads makes the head too old, never too new.
             let revision = self.store.find_revision(root).await?;
             let found = self.store.find_account(root, slot.id).await?;
-            let account = found.map(|account| account.open(&self.secrets)).transpose();
-            let status = match account {
-                Ok(Some(account)) => self.cluster.cache.refresh(slot, &account, revision, epochs),
-                // Gone or forged: nothing of it is believed.
-                Ok(None) | Err(Error::Integrity { .. }) => crate::accounts::AccountStatus::Closed,
-                Err(error) => return Err(error),
-            };
+            let account = found.ok_or_else(|| Error::Integrity {
+                table: Account::TABLE,
+                id: slot.id.to_string(),
+                problem: "the row is gone",
+            })?;
+            let account = account.open(&self.secrets)?;
+            let status = self.cluster.cache.refresh(slot, &account, revision, epoch);
             standing = standing.and(status);
         }
         Ok(standing)

@@ -14,7 +14,6 @@ use tenantry_api::operator as api;
 use tenantry_core::accounts::{Account, CreatedOrganization, Entitlement, NewOrganization};
 use tenantry_core::error::{Error, Kind, Problem};
 use tenantry_core::ids::AccountId;
-use tenantry_core::limits;
 use tenantry_core::text::{Line, Name};
 
 /// The plane's first organization.
@@ -50,10 +49,9 @@ pub(crate) async fn list(
         .map(AccountId::parse_any)
         .transpose()
         .map_err(|_| Error::invalid("after", Problem::Malformed))?;
-    let found = state.plane.list_organizations(&context, after).await?;
-    let full = found.len() >= limits::LIST_PAGE_MAX as usize;
-    let data = found.iter().map(encode).collect::<Result<_, Error>>()?;
-    let next = found.last().filter(|_| full).map(|account| account.id.to_string());
+    let page = state.plane.list_organizations(&context, after).await?;
+    let data = page.accounts.iter().map(encode).collect::<Result<_, Error>>()?;
+    let next = page.next.map(|id| id.to_string());
     Ok(reply::json(StatusCode::OK, reply::JSON, &api::Organizations { data, next }))
 }
 

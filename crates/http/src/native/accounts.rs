@@ -104,7 +104,7 @@ fn decode_profile(profile: api::Profile, violations: &mut Violations) -> Profile
     let mut profile = Profile::default();
     for (index, value) in values.into_iter().enumerate() {
         let field = format!("profile.{}", Profile::FIELDS[index]);
-        let line = value.and_then(|value| violations.take(&field, Line::parse(&value)));
+        let line = value.and_then(|value| violations.take(&field, Line::parse_paragraph(&value)));
         profile.set(index, line);
     }
     profile

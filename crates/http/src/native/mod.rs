@@ -14,7 +14,12 @@ use tenantry_core::json::Json;
 
 /// Reads a body as one of the API's own structs. Members that only the server sets are refused.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
-    let violations = body::server_set(&body.value, "");
+    let mut violations = body::server_set(&body.value, "");
+    if let Some(key) = body.value.get("key") {
+        // Of a key, its permissions are the maker's to choose.
+        let of_key = body::server_set(key, "key.");
+        violations.extend(of_key.into_iter().filter(|v| v.field != "key.permissions"));
+    }
     if !violations.is_empty() {
         return Err(Error::Invalid(violations).into());
     }

@@ -138,6 +138,7 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::Taken => "taken",
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
+        Conflict::NotActive => "organization_not_active",
         Conflict::WrongType => "wrong_type",
     }
 }

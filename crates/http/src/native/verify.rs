@@ -1,51 +1,117 @@
 //! `POST /v1/keys/verify`
+//!
+//! The hot path. [`answer`] is what the router mounts and what the short-cut in front of it calls.
 
-use super::accounts::raw;
-use crate::app::AppState;
-use crate::body::JsonBody;
-use crate::caller::Verifier;
+use crate::app::{AppState, Peer};
+use crate::body;
+use crate::caller;
 use crate::refusal::Refusal;
 use crate::reply;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use tenantry_api::keys as api;
 use tenantry_core::error::{Error, Problem};
 use tenantry_core::limits;
 use tenantry_core::permissions::Permission;
-use tenantry_core::verify::{Asked, Code, Known, Question, Slot, Verdict};
+use tenantry_core::verify::{Asked, Code, Kind, Known, Question, Verdict};
 
-/// May this credential do this, now? 200 whenever the question was understood.
-pub(crate) async fn verify(
-    State(state): State<AppState>,
-    Verifier(actor): Verifier,
-    body: JsonBody,
-) -> Result<Response, Refusal> {
-    let asked: api::Verify<'_> = super::typed(&body)?;
-    let permissions = decode_permissions(asked.permissions.as_deref().unwrap_or_default())?;
-    let credential = match (&asked.key, &asked.client_id, &asked.client_secret) {
-        (Some(key), None, None) => Asked::Key(key),
-        (None, Some(id), Some(secret)) => Asked::Client { id, secret },
-        (Some(_), _, _) => return Err(Error::AmbiguousCredentials.into()),
-        (None, Some(_), None) => {
-            return Err(Error::invalid("client_secret", Problem::Missing).into());
-        }
-        (None, None, Some(_)) => return Err(Error::invalid("client_id", Problem::Missing).into()),
-        (None, None, None) => return Err(Error::invalid("key", Problem::Missing).into()),
-    };
-    let address = match asked.ip.as_deref().map(str::parse::<IpAddr>) {
-        None => None,
-        Some(Ok(address)) => Some(address),
-        Some(Err(_)) => return Err(Error::invalid("ip", Problem::Malformed).into()),
-    };
-    if asked.lease.is_some_and(|lease| lease.get() != "null") {
-        // Ignoring it would let the caller believe that a slot is taken.
-        return Err(Error::NotImplemented("leases").into());
+/// The route of [`answer`], for the short-cut.
+pub(crate) const METHOD: Method = Method::POST;
+/// The route of [`answer`], for the short-cut.
+pub(crate) const PATH: &str = "/v1/keys/verify";
+
+/// May this credential do this, now?
+pub(crate) async fn verify(state: AppState, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match caller::peer(&parts) {
+        Ok(peer) => answer(&state, peer, &parts.headers, body).await,
+        Err(error) => Refusal::from(error).into_response(),
     }
-    let question = Question { credential, permissions: &permissions, address };
-    let verdict = state.plane.verify(&actor, &question).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&verdict)?))
+}
+
+/// Answers a question: 200 whenever it was understood.
+pub(crate) async fn answer(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    match decide(state, peer, headers, body).await {
+        Ok(bytes) => reply::json_bytes(bytes),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn decide(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<u8>, Refusal> {
+    let verifier = caller::verifier(state, headers, peer).await?;
+    body::require_plain_json(headers)?;
+    body::require_no_coding(headers)?;
+    let bytes = body::read_body(body, body::BODY_BYTES_MAX).await?;
+    let verdict = if let Some(key) = lone_key(&bytes) {
+        let question = Question { credential: Asked::Key(key), permissions: &[], address: None };
+        state.plane.verify(verifier, &question).await?
+    } else {
+        let body = body::JsonBody::from_bytes(bytes)?;
+        let asked = Decoded::new(super::typed(&body)?)?;
+        state.plane.verify(verifier, &asked.question()?).await?
+    };
+    encode(&verdict)
+}
+
+/// The key of a body that is `{"key":"…"}` and nothing else, without a parser: no key has a
+/// character that JSON escapes, so a body of this very form means what it says.
+fn lone_key(bytes: &[u8]) -> Option<&str> {
+    let key = bytes.strip_prefix(b"{\"key\":\"")?.strip_suffix(b"\"}")?;
+    let plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    if key.iter().all(plain) { std::str::from_utf8(key).ok() } else { None }
+}
+
+/// A question that owns what it refers to.
+struct Decoded<'a> {
+    asked: api::Verify<'a>,
+    permissions: Vec<Permission>,
+    address: Option<IpAddr>,
+}
+
+impl<'a> Decoded<'a> {
+    fn new(asked: api::Verify<'a>) -> Result<Self, Error> {
+        let permissions = decode_permissions(asked.permissions.as_deref().unwrap_or_default())?;
+        let address = asked.ip.as_deref().map(str::parse).transpose();
+        let address = address.map_err(|_| Error::invalid("ip", Problem::Malformed))?;
+        if asked.lease.is_some_and(|lease| lease.get() != "null") {
+            // Ignoring it would let the caller believe that a slot is taken.
+            return Err(Error::NotImplemented("leases"));
+        }
+        Ok(Self { asked, permissions, address })
+    }
+
+    fn question(&self) -> Result<Question<'_>, Error> {
+        let text = |value: &'_ Option<Cow<'a, str>>| value.is_some();
+        let asked = &self.asked;
+        let credential = match (&asked.key, &asked.client_id, &asked.client_secret) {
+            (Some(key), None, None) => Asked::Key(key),
+            (None, Some(id), Some(secret)) => Asked::Client { id, secret },
+            (Some(_), _, _) => return Err(Error::AmbiguousCredentials),
+            (None, id, _) => {
+                let missing = match (text(id), text(&asked.client_secret)) {
+                    (true, _) => "client_secret",
+                    (false, true) => "client_id",
+                    (false, false) => "key",
+                };
+                return Err(Error::invalid(missing, Problem::Missing));
+            }
+        };
+        Ok(Question { credential, permissions: &self.permissions, address: self.address })
+    }
 }
 
 fn decode_permissions(texts: &[String]) -> Result<Vec<Permission>, Error> {
@@ -56,25 +122,104 @@ fn decode_permissions(texts: &[String]) -> Result<Vec<Permission>, Error> {
     permissions.collect::<Result<_, _>>().map_err(|problem| Error::invalid("permissions", problem))
 }
 
-fn encode(verdict: &Verdict) -> Result<api::Verdict<'_>, Error> {
-    let known = verdict.known.as_deref();
-    let account = known.and_then(Known::account);
-    let service_account = known.and_then(Known::service_account);
-    Ok(api::Verdict {
-        valid: verdict.code == Code::Valid,
-        code: verdict.code.as_str(),
-        kind: known.map(|known| known.kind),
-        key_id: known.map(|known| match service_account {
-            Some(_) => known.id.to_secret(),
-            None => known.id.to_string(),
-        }),
-        account_id: account.map(|account| account.id.to_string()),
-        account_uuid: account.map(|account| account.id.to_uuid()),
-        parent_id: account.and_then(Slot::parent_id).map(|id| id.to_string()),
-        name: known.and_then(Known::name),
-        permissions: known.map(|known| known.permissions.iter().collect()).unwrap_or_default(),
-        expires_at: known.and_then(|known| known.expires_at).map(reply::time).transpose()?,
-        metadata: known.map(|known| raw(known.metadata())).transpose()?,
-        service_account_id: service_account.map(|id| id.to_string()),
-    })
+/// The reply, written straight into one buffer: [`api::Verdict`] as `serde_json` prints it, which
+/// a test compares.
+fn encode(verdict: &Verdict) -> Result<Vec<u8>, Refusal> {
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(if verdict.code == Code::Valid {
+        b"{\"valid\":true,\"code\":\""
+    } else {
+        b"{\"valid\":false,\"code\":\""
+    });
+    out.extend_from_slice(verdict.code.as_str().as_bytes());
+    match &verdict.known {
+        Some(known) => encode_known(known, &mut out)?,
+        None => out.extend_from_slice(
+            b"\",\"kind\":null,\"key_id\":null,\"account_id\":null,\"account_uuid\":null,\
+              \"parent_id\":null,\"name\":null,\"permissions\":[],\"expires_at\":null,\
+              \"metadata\":null}",
+        ),
+    }
+    Ok(out)
+}
+
+fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
+    out.extend_from_slice(b"\",\"kind\":\"");
+    out.extend_from_slice(known.kind().as_str().as_bytes());
+    out.extend_from_slice(b"\",\"key_id\":\"");
+    match known.kind() {
+        Kind::ClientSecret => known.id.write_secret(out),
+        Kind::ApiKey | Kind::PlatformKey => known.id.write_native(out),
+    }
+    match known.account() {
+        Some(account) => {
+            out.extend_from_slice(b"\",\"account_id\":\"");
+            account.id.write_native(out);
+            out.extend_from_slice(b"\",\"account_uuid\":\"");
+            account.id.write_uuid(out);
+            out.extend_from_slice(b"\",\"parent_id\":");
+            match account.parent_id() {
+                Some(parent) => {
+                    out.push(b'"');
+                    parent.write_native(out);
+                    out.push(b'"');
+                }
+                None => out.extend_from_slice(b"null"),
+            }
+        }
+        None => out
+            .extend_from_slice(b"\",\"account_id\":null,\"account_uuid\":null,\"parent_id\":null"),
+    }
+    out.extend_from_slice(b",\"name\":");
+    match known.name() {
+        Some(name) => serde_json::to_writer(&mut *out, name).map_err(Error::internal)?,
+        None => out.extend_from_slice(b"null"),
+    }
+    // Permissions are made of characters that JSON prints as they are.
+    out.extend_from_slice(b",\"permissions\":[");
+    for (index, permission) in known.grants.set().iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(permission.as_bytes());
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"],\"expires_at\":");
+    match known.expires_at() {
+        Some(at) => {
+            out.push(b'"');
+            out.extend_from_slice(reply::time(at)?.as_bytes());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"metadata\":");
+    out.extend_from_slice(known.metadata().as_bytes());
+    if let Some(id) = known.service_account() {
+        out.extend_from_slice(b",\"service_account_id\":\"");
+        id.write_native(out);
+        out.push(b'"');
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_body_of_the_plainest_form_is_read_without_a_parser() {
+        assert_eq!(lone_key(br#"{"key":"sa-0"}"#), Some("sa-0"));
+        for body in [
+            &br#"{"key":"a","key":"b"}"#[..],
+            br#"{"key":"a\u0062"}"#,
+            br#"{ "key":"a"}"#,
+            br#"{"key":"a"}x"#,
+            b"{\"key\":\"a\n\"}",
+            b"{\"key\":\"\xff\"}",
+            br#"{"key":""#,
+            br#"{"key":"a","ip":"1.2.3.4"}"#,
+        ] {
+            assert_eq!(lone_key(body), None, "{}", String::from_utf8_lossy(body));
+        }
+    }
 }

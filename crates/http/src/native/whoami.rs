@@ -30,7 +30,7 @@ pub(crate) async fn whoami(
             },
             key_id: Some(key.id.to_string()),
             name: key.name.as_ref().map(Name::as_str),
-            permissions: key.permissions.iter().collect(),
+            permissions: key.grants.set().iter().collect(),
             account,
         },
         Actor::Member(member) => api::WhoAmI {

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tenantry_backends::sqlite::SqliteStore;
+use tenantry_backends::sqlite;
 use tenantry_core::Plane;
 use tenantry_core::accounts::{CreatedOrganization, NewOrganization};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
+use tenantry_core::limits;
 use tenantry_core::text::{Line, Name};
-use tenantry_http::{App, server};
+use tenantry_http::{App, Options, server};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -24,7 +25,11 @@ use tokio::sync::watch;
 /// them at once.
 pub(crate) async fn serve(config: &Config) -> Result<()> {
     let local = wiring::open(config, Missing::Create)?;
-    let app = App::new(local.plane.clone());
+    let mut options = Options::default();
+    if let Some(sample) = config.access_log_sample {
+        options.access_log_sample = sample;
+    }
+    let app = App::new(local.plane.clone(), options);
     let network = TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::Io(format!("listen on {}", config.listen), error))?;
@@ -37,7 +42,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     greet(config, &local.plane, address).await?;
     if local.store.after_unclean_stop() {
-        check_in_background(local.store.clone());
+        check_in_background(local.store.path().to_owned());
     }
 
     let (stop, stopped) = watch::channel(false);
@@ -50,6 +55,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
+    let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();
@@ -63,6 +69,10 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         _ = terminate.recv() => tracing::warn!("stopping at once"),
         _ = interrupt.recv() => tracing::warn!("stopping at once"),
     }
+    flushing.abort();
+    if let Err(error) = local.plane.flush_last_used().await {
+        tracing::warn!(%error, "last-used times were not written");
+    }
     let _ = fs::remove_file(config.operator_socket());
     tracing::info!("stopped");
     Ok(())
@@ -70,9 +80,10 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
 
 /// Looks the whole database over while it serves: what a crash may have left is found before a
 /// request stumbles over it.
-fn check_in_background(store: Arc<SqliteStore>) {
+fn check_in_background(database: PathBuf) {
     tracing::warn!("the last stop was not clean; checking the database");
-    tokio::task::spawn_blocking(move || match store.quick_check() {
+    // On a thread of its own, which nothing waits for: a stop must not.
+    std::thread::spawn(move || match sqlite::quick_check(&database) {
         Ok(findings) if findings.is_empty() => tracing::info!("the database is sound"),
         Ok(findings) => tracing::error!(
             alarm = "database_corrupt",
@@ -81,6 +92,18 @@ fn check_in_background(store: Arc<SqliteStore>) {
         ),
         Err(error) => tracing::error!(%error, "the database could not be checked"),
     });
+}
+
+/// Writes last-used times now and then, for as long as the server runs.
+async fn flush_last_used(plane: Arc<Plane>) {
+    let mut every = tokio::time::interval(limits::LAST_USED_FLUSH_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = plane.flush_last_used().await {
+            tracing::warn!(%error, "last-used times were not written");
+        }
+    }
 }
 
 fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
@@ -107,7 +130,7 @@ async fn greet(config: &Config, plane: &Plane, address: SocketAddr) -> Result<()
         request_id: "serve".into(),
         address: None,
     };
-    if !plane.list_organizations(&context, None).await?.is_empty() {
+    if plane.is_initialized().await? {
         output::line(&format!("Tenantry is serving http://{address}"));
         return Ok(());
     }

@@ -180,6 +180,9 @@ async fn case_12_a_key_in_the_url_is_400_and_not_in_the_log() {
         format!("/sub-accounts/{key}"),
         format!("/v1/accounts?name={encoded}"),
         format!("/{encoded}"),
+        "/v1/accounts?API_KEY=x".to_owned(),
+        "/v1/accounts?api%5Fkey=x".to_owned(),
+        "/v1/keys/eyJhbGciOiJub25lIn0.e30.x/revoke".to_owned(),
     ] {
         let reply = app.owner().post_bytes(&path, "{}").await;
         assert_eq!(reply.refusal().0, 400, "{path}");

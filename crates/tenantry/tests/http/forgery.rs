@@ -2,6 +2,7 @@
 
 use crate::support::{Log, TestApp};
 use rusqlite::params;
+use serde_json::json;
 
 /// Edits one row by SQL before the key was ever verified, then asks.
 async fn verdict_after(sql: &str) -> (String, u16, String) {
@@ -97,7 +98,73 @@ async fn case_100_a_row_with_somebody_elses_tag_opens_nothing() {
 }
 
 #[tokio::test]
-async fn case_100_a_copied_row_is_no_second_key() {
+async fn case_100_a_row_transplanted_under_another_id_or_account_opens_nothing() {
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    let (sub, _) = (app.sub_account("s").await, app.sub_account("t").await);
+    // The whole row, seal included, first under a new id and then under another account.
+    let victim = "account_id = (SELECT id FROM accounts WHERE name = 's')";
+    for change in [
+        format!("UPDATE credentials SET id = zeroblob(16) WHERE {victim}"),
+        format!(
+            "UPDATE credentials SET account_id = (SELECT id FROM accounts WHERE name = 't')
+             WHERE {victim} OR id = zeroblob(16)"
+        ),
+    ] {
+        app.database().execute_batch(&change).expect("changed");
+        assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND", "{change}");
+        assert_eq!(app.bearer(&sub.key).get("/v1/whoami").await.status, 401, "{change}");
+        app.advance(2);
+    }
+    // The seal of one account's row beside the columns of another.
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    let (sub, _) = (app.sub_account("s").await, app.sub_account("t").await);
+    let seal = "UPDATE accounts SET row_mac = (SELECT row_mac FROM accounts WHERE name = 't')
+                WHERE name = 's'";
+    app.database().execute_batch(seal).expect("changed");
+    assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_account_row_that_is_damaged_after_its_key_was_cached_refuses_once_it_is_read_again() {
+    for change in [
+        "UPDATE accounts SET status = 'golden' WHERE name = 'Other'",
+        "UPDATE accounts SET name = 'Other2' WHERE name = 'Other'",
+        "DELETE FROM accounts WHERE name = 'Other'",
+    ] {
+        let app = TestApp::start().await;
+        let platform = app.platform().await;
+        let other = app.organization("Other").await;
+        let sub = app.sub_account_of(&other, "s").await;
+        assert_eq!(app.code(&app.bearer(&other.key), &sub.key).await, "VALID");
+        // An outcome that is not known makes the node look the account up again.
+        app.store.lose_next_reply();
+        let path = format!("/operator/organizations/{}/entitlement", other.uuid);
+        let taken = json!({ "entitlement": "sub_accounts", "given": false });
+        assert_eq!(app.operator().post(&path, taken).await.refusal().0, 503);
+        let database = app.database();
+        database.execute_batch("PRAGMA foreign_keys = OFF").expect("set");
+        database.execute_batch(change).expect("changed");
+        assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND", "{change}");
+        let own = app.bearer(&other.key).post("/v1/keys/verify", json!({ "key": sub.key })).await;
+        assert_eq!(own.refusal().0, 401, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn one_damaged_organization_does_not_hide_the_others() {
+    let app = TestApp::start().await;
+    app.organization("Other").await;
+    let damage = "UPDATE accounts SET status = 'golden' WHERE name = 'Other'";
+    app.database().execute_batch(damage).expect("changed");
+    let reply = app.operator().get("/operator/organizations").await;
+    assert_eq!(reply.json["data"].as_array().map(Vec::len), Some(1), "{}", reply.text);
+    assert!(app.plane.is_initialized().await.expect("a read"));
+}
+
+#[tokio::test]
+async fn case_100_a_revocation_is_not_undone_by_sql() {
     let app = TestApp::start().await;
     let platform = app.platform().await;
     let sub = app.sub_account("s").await;
@@ -117,7 +184,7 @@ async fn a_forged_service_account_does_not_verify() {
     let (client_id, client_secret) = app.client().await;
     let sql = "UPDATE service_accounts SET permissions = '[\"*:*\"]'";
     assert_eq!(app.database().execute(sql, []).expect("changed"), 1);
-    let question = serde_json::json!({ "client_id": client_id, "client_secret": client_secret });
+    let question = json!({ "client_id": client_id, "client_secret": client_secret });
     let reply = app.owner().post("/v1/keys/verify", question).await;
     assert_eq!(reply.json["code"], "NOT_FOUND");
 }

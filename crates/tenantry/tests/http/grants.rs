@@ -2,6 +2,14 @@
 
 use crate::support::TestApp;
 use serde_json::json;
+use std::sync::Arc;
+use tenantry_core::accounts::{AccountLimits, FirstKey, NewAccount, NewPlacement, Profile};
+use tenantry_core::actor::{Actor, Context, KeyActor, Scope};
+use tenantry_core::error::{Denial, Error};
+use tenantry_core::ids::{AccountId, CredentialId};
+use tenantry_core::permissions::{Grants, PermissionSet};
+use tenantry_core::secrets::KeyFormat;
+use tenantry_core::text::{Metadata, Name};
 
 #[tokio::test]
 async fn case_42_a_first_key_gets_no_more_than_its_maker_has() {
@@ -46,6 +54,63 @@ async fn case_42_the_default_grant_is_a_grant_too() {
     assert_eq!(reply.json["account"]["parent_id"], organization);
     let reply = app.operator().post("/v1/accounts", json!({ "name": "x" })).await;
     assert_eq!((reply.refusal().0, &reply.json["code"]), (403, &json!("no_organization")));
+}
+
+#[tokio::test]
+async fn case_42_whoever_lacks_a_permission_cannot_grant_it() {
+    let app = TestApp::start().await;
+    let root = AccountId::parse_native(&app.organization.account_id).expect("an id");
+    let own = PermissionSet::parse(["tenantry.accounts:write", "api:read", "reports:*"]);
+    let actor = KeyActor {
+        id: CredentialId::from_bytes([1; 16]),
+        name: None,
+        member: None,
+        scope: Scope::Account { account: root, root },
+        grants: Arc::new(Grants::new(own.expect("permissions"))),
+    };
+    let context = Context { actor: Actor::Key(actor), request_id: "test".into(), address: None };
+    let create = async |permissions: &[&str]| {
+        let permissions = PermissionSet::parse(permissions.iter().copied()).expect("permissions");
+        let new = NewAccount {
+            name: Name::parse("granted").expect("a name"),
+            profile: Profile::default(),
+            metadata: Metadata::empty(),
+            limits: AccountLimits::default(),
+            placement: NewPlacement::Shared,
+            key: FirstKey { permissions, ..FirstKey::usual(KeyFormat::Native) },
+            entitlement: None,
+        };
+        app.plane.create_account(&context, new).await
+    };
+    for permissions in [&["api:read"][..], &["reports:read", "reports:write"], &[]] {
+        assert!(create(permissions).await.is_ok(), "{permissions:?}");
+    }
+    for permissions in [
+        &["*:*"][..],
+        &["api:write"],
+        &["api:*"],
+        &["*:read"],
+        &["api:read", "other:read"],
+        &["tenantry.keys:verify"],
+        &["tenantry.*:*"],
+    ] {
+        let refused =
+            matches!(create(permissions).await, Err(Error::Forbidden(Denial::GrantExceedsOwn)));
+        assert!(refused, "{permissions:?}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM accounts WHERE name = 'granted'"), 3);
+}
+
+#[tokio::test]
+async fn nothing_is_made_under_an_organization_that_is_not_active() {
+    let app = TestApp::start().await;
+    let organization = app.organization.account_id.clone();
+    let path = format!("/operator/organizations/{organization}/suspended");
+    assert_eq!(app.operator().post(&path, json!({ "suspended": true })).await.status, 200);
+    let operator = app.operator().header("tenantry-organization", &organization);
+    let reply = operator.post("/v1/accounts", json!({ "name": "x" })).await;
+    assert_eq!((reply.refusal().0, &reply.json["code"]), (409, &json!("organization_not_active")));
+    assert_eq!(app.count("SELECT count(*) FROM accounts WHERE name = 'x'"), 0);
 }
 
 #[tokio::test]

@@ -328,10 +328,37 @@ async fn metadata_is_kept_as_it_was_sent_and_at_most_16_kb() {
 }
 
 #[tokio::test]
+async fn an_address_may_have_several_lines() {
+    let app = TestApp::start().await;
+    let address = "Museumstraat 1\n1071 XX Amsterdam";
+    let profile = json!({ "name": "x", "address": address });
+    let body = json!({ "data": { "type": "accounts", "attributes": profile } });
+    let reply = app.owner().post(ACCOUNTS, body).await;
+    assert_eq!(reply.json["data"]["attributes"], profile, "{}", reply.text);
+    let key = reply.text_at("/included/0/attributes/secret");
+    assert_eq!(app.code(&app.owner(), key).await, "VALID");
+}
+
+#[tokio::test]
+async fn case_47_server_set_fields_are_refused_below_the_top_too() {
+    let app = TestApp::start().await;
+    let body = json!({ "name": "x", "key": { "secret": "s", "id": "x", "status": "disabled" } });
+    let reply = app.owner().post(NATIVE, body).await;
+    assert_eq!(reply.refusal().0, 422);
+    for (index, field) in ["id", "secret", "status"].into_iter().enumerate() {
+        assert_eq!(reply.json["errors"][index]["pointer"], format!("/key/{field}"));
+    }
+    let data = json!({ "type": "accounts", "attributes": { "name": "x" }, "parent_id": "x" });
+    let reply = app.owner().post(ACCOUNTS, json!({ "data": data })).await;
+    assert_eq!(reply.refusal().0, 422);
+    assert_eq!(reply.json["errors"][0]["source"]["pointer"], "/data/parent_id");
+}
+
+#[tokio::test]
 async fn every_fault_of_a_body_is_named_at_once() {
     let app = TestApp::start().await;
     let body = json!({
-        "name": " ", "profile": { "vat": "a\nb" }, "limits": { "concurrency": 0 },
+        "name": " ", "profile": { "vat": "a\u{7}b" }, "limits": { "concurrency": 0 },
         "key": { "permissions": ["X"], "expires_at": "x" }, "database": { "host": "a,b" },
     });
     let reply = app.owner().post(NATIVE, body).await;

@@ -91,14 +91,3 @@ async fn a_client_secret_is_no_key_to_revoke() {
         assert_eq!(reply.refusal().0, 404);
     }
 }
-
-#[tokio::test]
-async fn a_right_that_is_missing_is_403_where_the_thing_is_the_callers_own() {
-    let app = TestApp::start().await;
-    // A key of the root account without Tenantry's permissions cannot be had yet through the API,
-    // so a sub-account's second key stands for it: its own account's other key is its own to see.
-    let own = app.sub_account("own").await;
-    let caller = app.bearer(&own.key);
-    assert_eq!(caller.get("/v1/whoami").await.status, 200);
-    assert_eq!(caller.post("/v1/keys/verify", json!({ "key": own.key })).await.refusal().0, 403);
-}

@@ -1,7 +1,16 @@
 //! `POST /v1/keys/verify`: every code, and when an answer changes.
 
-use crate::support::TestApp;
+use crate::support::{START, TestApp};
 use serde_json::{Value, json};
+use tenantry_api::keys::Verdict;
+use tenantry_core::audit::{Action, AuditEvent};
+use tenantry_core::clock::Timestamp;
+use tenantry_core::commit::{Change, Commit, Subject};
+use tenantry_core::credentials::CredentialStatus;
+use tenantry_core::ids::{AccountId, CredentialId, EventId};
+use tenantry_core::rng::SeededRng;
+use tenantry_core::secrets::Sealed;
+use tenantry_core::store::CredentialStore as _;
 
 #[tokio::test]
 async fn a_key_of_each_dialect_and_a_client_secret_verify_with_the_right_account_and_parent() {
@@ -113,6 +122,133 @@ async fn revoking_twice_answers_the_same_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_revoke_that_finds_the_key_revoked_holds_before_it_answers() {
+    let app = TestApp::start().await;
+    let sub = app.sub_account("s").await;
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "VALID");
+    // Another request's revocation, committed and not yet applied to this node's cache.
+    let root = AccountId::parse_native(&app.organization.account_id).expect("an id");
+    let id = CredentialId::parse_native(&sub.key_id).expect("an id");
+    let found = app.store.find_credential(root, id).await.expect("a read").expect("the key");
+    let mut key = found.open(&app.secrets).expect("its seal");
+    key.status = CredentialStatus::Revoked { at: Timestamp::from_micros(START) };
+    key.version += 1;
+    let rng = SeededRng::new(99);
+    let change = Change::new(&rng, root, [Subject::Credential(key.tag)]);
+    let event = AuditEvent {
+        id: EventId::from_bytes([9; 16]),
+        root,
+        at: Timestamp::from_micros(START),
+        actor: ("operator", "test".to_owned()),
+        action: Action::KeyRevoked,
+        target: ("key", sub.key_id.clone()),
+        facts: Vec::new(),
+        request_id: "test".into(),
+        address: None,
+    };
+    let commit = Commit::changing(Sealed::new(event, &app.secrets), change);
+    let committed = app.store.update_credential(&Sealed::new(key, &app.secrets), commit).await;
+    let committed = committed.expect("committed").expect("a revision");
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "VALID", "nothing was applied yet");
+    let reply = app.owner().delete(&format!("/v1/keys/{}", sub.key_id)).await;
+    assert_eq!((reply.status.as_u16(), reply.text_at("/revision")), (200, &*committed.to_string()));
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "REVOKED");
+}
+
+#[tokio::test]
+async fn case_40_a_platform_key_may_revoke_itself_and_no_other() {
+    let app = TestApp::start().await;
+    let make = async || {
+        let reply = app.operator().post("/operator/platform-keys", json!({})).await;
+        (reply.text_at("/id").to_owned(), reply.text_at("/secret").to_owned())
+    };
+    let ((own, key), (other, other_key)) = (make().await, make().await);
+    let caller = app.bearer(&key);
+    assert_eq!(caller.delete(&format!("/v1/keys/{other}")).await.refusal().0, 403);
+    assert_eq!(caller.delete(&format!("/v1/keys/{own}")).await.status, 200);
+    assert_eq!(caller.get("/v1/whoami").await.status, 401);
+    assert_eq!(app.bearer(&other_key).get("/v1/whoami").await.status, 200);
+    assert_eq!(app.operator().delete(&format!("/v1/keys/{other}")).await.status, 200);
+    assert_eq!(app.bearer(&other_key).get("/v1/whoami").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_verification_leaves_when_its_key_was_last_used() {
+    let app = TestApp::start().await;
+    let sub = app.sub_account("s").await;
+    let used = "SELECT coalesce(max(last_used_at), 0) FROM credentials WHERE account_id <> root_id";
+    app.code(&app.owner(), &sub.key).await;
+    assert_eq!(app.count(used), 0, "nothing is written by a verification");
+    app.plane.flush_last_used().await.expect("written");
+    assert_eq!(app.count(used), START);
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "VALID");
+}
+
+#[tokio::test]
+async fn the_reply_is_what_the_apis_struct_prints() {
+    let app = TestApp::start().await;
+    let metadata = json!({ "n": 1.2345e20, "t": "\u{1f680}\"\n" });
+    let body = json!({
+        "name": "x", "metadata": metadata,
+        "key": {
+            "name": "na\"me \u{e9}", "permissions": ["api:read", "z:*"],
+            "expires_at": "2030-01-02T03:04:05.678Z",
+        },
+    });
+    let made = app.owner().post("/v1/accounts", body).await;
+    let (client_id, client_secret) = app.client().await;
+    for question in [
+        json!({ "key": made.text_at("/key/secret") }),
+        json!({ "key": app.organization.key }),
+        json!({ "client_id": client_id, "client_secret": client_secret }),
+        json!({ "key": "sa-00000000000000000000000000000000" }),
+        json!({ "key": "x" }),
+    ] {
+        let reply = app.owner().post("/v1/keys/verify", question.clone()).await;
+        let text = |name: &str| reply.json[name].as_str();
+        let owned = |name: &str| text(name).map(str::to_owned);
+        let known = reply.json["kind"].is_string();
+        let kinds = ["api_key", "client_secret"];
+        let codes = ["VALID", "NOT_FOUND", "MALFORMED"];
+        let word = |words: &[&'static str], name: &str| {
+            words.iter().copied().find(|word| text(name) == Some(word))
+        };
+        let permissions = reply.json["permissions"].as_array().expect("a list");
+        let raw = serde_json::value::RawValue::from_string("{}".to_owned()).expect("JSON");
+        let verdict = Verdict {
+            valid: reply.json["valid"] == true,
+            code: word(&codes, "code").expect("a code"),
+            kind: word(&kinds, "kind"),
+            key_id: owned("key_id"),
+            account_id: owned("account_id"),
+            account_uuid: owned("account_uuid"),
+            parent_id: owned("parent_id"),
+            name: text("name"),
+            permissions: permissions.iter().filter_map(Value::as_str).collect(),
+            expires_at: owned("expires_at"),
+            metadata: known.then_some(&*raw),
+            service_account_id: owned("service_account_id"),
+        };
+        assert_eq!(serde_json::to_string(&verdict).expect("JSON"), reply.text, "{question}");
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(reply.header("cache-control"), "no-store");
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_no_float_holds_exactly_do_not_break_an_account() {
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    for number in ["123456789012345678901", "1e300", "-2.2250738585072014e-308", "0.1", "1e22"] {
+        let body = format!(r#"{{"name":"x","metadata":{{"a":{number}}}}}"#);
+        let made = app.owner().post_bytes("/v1/accounts", body).await;
+        let key = made.text_at("/key/secret").to_owned();
+        assert_eq!(app.code(&platform, &key).await, "VALID", "{number}");
+        assert_eq!(app.bearer(&key).get("/v1/whoami").await.status, 200, "{number}");
+    }
+}
+
+#[tokio::test]
 async fn case_40_every_key_may_revoke_itself() {
     let app = TestApp::start().await;
     let sub = app.sub_account("s").await;
@@ -158,6 +294,39 @@ async fn a_suspended_organization_stops_its_whole_tree_and_resuming_lets_it_go_o
         assert_eq!(reply.json["status"], "active");
     }
     assert_eq!(app.code(&platform, &app.organization.key).await, "VALID");
+}
+
+#[tokio::test]
+async fn a_suspension_whose_reply_was_lost_holds_at_the_next_verify() {
+    let app = TestApp::start().await;
+    let platform = app.platform().await;
+    let organization = app.organization("Other").await;
+    let sub = app.sub_account_of(&organization, "s").await;
+    let path = format!("/operator/organizations/{}/suspended", organization.uuid);
+    for (suspended, code) in
+        [(true, "ACCOUNT_SUSPENDED"), (false, "VALID"), (true, "ACCOUNT_SUSPENDED")]
+    {
+        for key in [&sub.key, &organization.key] {
+            app.code(&platform, key).await;
+        }
+        app.store.lose_next_reply();
+        let reply = app.operator().post(&path, json!({ "suspended": suspended })).await;
+        assert_eq!(reply.refusal().0, 503);
+        for key in [&sub.key, &organization.key] {
+            assert_eq!(app.code(&platform, key).await, code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_whose_reply_was_lost_holds_at_the_next_verify() {
+    let app = TestApp::start().await;
+    let sub = app.sub_account("s").await;
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "VALID");
+    app.store.lose_next_reply();
+    let reply = app.owner().delete(&format!("/v1/keys/{}", sub.key_id)).await;
+    assert_eq!(reply.refusal().0, 503);
+    assert_eq!(app.code(&app.owner(), &sub.key).await, "REVOKED");
 }
 
 #[tokio::test]

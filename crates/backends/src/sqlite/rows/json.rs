@@ -51,7 +51,7 @@ pub(super) fn profile_from_json(text: &str) -> Option<Profile> {
     let values = [company, vat, country, address, city, state, zip_code];
     for (index, value) in values.into_iter().enumerate() {
         if let Some(value) = value {
-            profile.set(index, Some(Line::parse(&value).ok()?));
+            profile.set(index, Some(Line::parse_paragraph(&value).ok()?));
         }
     }
     Some(profile)

@@ -45,6 +45,7 @@ fn decode(document: &Json) -> Result<NewAccount, Error> {
         return Err(Error::Forbidden(Denial::ClientGeneratedId));
     }
     let mut violations = body::server_set(attributes, "");
+    violations.extend(body::server_set(data, "data."));
     let name = match attributes.get("name") {
         None => Err(Problem::Missing),
         Some(Json::String(text)) => Name::parse(text),
@@ -55,7 +56,7 @@ fn decode(document: &Json) -> Result<NewAccount, Error> {
     for (index, field) in Profile::FIELDS.into_iter().enumerate() {
         let line = match attributes.get(field) {
             None | Some(Json::Null) => continue,
-            Some(Json::String(text)) => Line::parse(text),
+            Some(Json::String(text)) => Line::parse_paragraph(text),
             Some(_) => Err(Problem::WrongType("a string")),
         };
         profile.set(index, take(&mut violations, field, line));

@@ -1,7 +1,9 @@
 //! An app on a store of its own, and typed callers of it.
 
+mod faulty;
 mod log;
 
+use faulty::Faulty;
 pub(crate) use log::Log;
 
 use axum::body::Body;
@@ -19,7 +21,7 @@ use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
-use tenantry_http::{App, Peer};
+use tenantry_http::{App, Options, Peer};
 
 /// 2025-07-10T14:35:00.123456Z
 pub(crate) const START: i64 = 1_752_158_100_123_456;
@@ -29,6 +31,12 @@ const CLIENT: Peer = Peer::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
 /// An app with one organization.
 pub(crate) struct TestApp {
     app: App,
+    /// The plane beneath it, for what no surface can ask yet.
+    pub(crate) plane: Arc<Plane>,
+    /// The store beneath that.
+    pub(crate) store: Arc<Faulty>,
+    /// The plane's secrets.
+    pub(crate) secrets: Secrets,
     clock: Arc<ManualClock>,
     dir: tempfile::TempDir,
     /// The organization.
@@ -93,18 +101,24 @@ impl TestApp {
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
-        let plane = Plane::new(Parts {
-            store: Arc::new(store.expect("a store")),
+        let store = Arc::new(Faulty::new(Arc::new(store.expect("a store"))));
+        let plane = Arc::new(Plane::new(Parts {
+            store: store.clone(),
             clock: clock.clone(),
             rng,
             secrets: Secrets::new(&material),
             realms: realms.expect("the built-in realm"),
             policy: settings.policy,
-        });
-        let app = App::new(Arc::new(plane));
+        }));
+        let options = Options {
+            access_log_sample: 1,
+            short_cut: std::env::var_os("TENANTRY_TEST_NO_SHORT_CUT").is_none(),
+        };
+        let app = App::new(plane.clone(), options);
         let organization =
             create_organization(&app, "/operator/initialize", "Acme Corporation").await;
-        Self { app, clock, dir, organization }
+        let secrets = Secrets::new(&material);
+        Self { app, plane, store, secrets, clock, dir, organization }
     }
 
     /// A further organization.
