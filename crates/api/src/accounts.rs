@@ -1,6 +1,7 @@
 //! Accounts.
 
 use crate::keys::{CreatedKey, NewKey};
+use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -20,6 +21,42 @@ pub struct CreateAccount<'a> {
     pub database: Option<Database>,
     /// The first key.
     pub key: Option<NewKey>,
+}
+
+/// Body of `POST /v1/accounts/bulk`.
+#[derive(Debug, Deserialize)]
+pub struct CreateAccounts<'a> {
+    /// Up to 1,000, each as for `POST /v1/accounts`.
+    #[serde(borrow)]
+    pub accounts: Vec<&'a RawValue>,
+}
+
+/// Reply of `POST /v1/accounts/bulk`.
+#[derive(Debug, Serialize)]
+pub struct CreatedAccounts<'a> {
+    /// An answer for each, in the order of the request.
+    pub results: Vec<BulkResult<'a>>,
+}
+
+/// What became of one account of many.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum BulkResult<'a> {
+    /// It was made.
+    Created {
+        /// 201
+        status: u16,
+        /// What `POST /v1/accounts` would have answered.
+        #[serde(flatten)]
+        created: Box<CreatedAccount<'a>>,
+    },
+    /// It was refused; the others are not touched by that.
+    Refused {
+        /// The status that it would have had alone.
+        status: u16,
+        /// Why.
+        error: Problem,
+    },
 }
 
 /// Optional attributes of an account.

@@ -34,6 +34,9 @@ impl<T> Store for T where
 /// What a committed change left in the change log: the place of its last row.
 pub type Committed = Option<Revision>;
 
+/// A new sub-account, its first key, and what is written beside them.
+pub type NewRows = (Sealed<Account>, Sealed<Credential>, Commit);
+
 /// Accounts.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
@@ -59,6 +62,12 @@ pub trait AccountStore: Send + Sync {
         key: &Sealed<Credential>,
         commit: Commit,
     ) -> Result<Committed>;
+
+    /// Stores new sub-accounts with their first keys, all of them or none.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where an id or a key's tag exists.
+    async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed>;
 
     /// Looks an account of `root`'s tree up by id; `root` itself is one of them.
     async fn find_account(

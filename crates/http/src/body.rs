@@ -12,9 +12,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::time::Duration;
 use tenantry_core::error::{Error, Problem, Violation};
 use tenantry_core::json::{self, Json};
+use tenantry_core::limits;
 
 /// Largest body of an ordinary request, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body of a bulk request, in bytes.
+pub(crate) const BULK_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -70,6 +73,22 @@ pub(crate) struct JsonBody {
     pub(crate) bytes: Bytes,
     /// The value.
     pub(crate) value: Json,
+}
+
+/// A JSON body of a bulk route: larger, and of more values.
+pub(crate) struct BulkJsonBody(pub(crate) JsonBody);
+
+impl FromRequest<AppState> for BulkJsonBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+        require_plain_json(request.headers())?;
+        require_no_coding(request.headers())?;
+        let bytes = read_body(request.into_body(), BULK_BODY_BYTES_MAX).await?;
+        let value = json::parse_within(&bytes, limits::BULK_JSON_NODES_MAX);
+        let value = value.map_err(|problem| Error::Malformed(problem.text()))?;
+        Ok(Self(JsonBody { bytes, value }))
+    }
 }
 
 /// A JSON body in `application/json`, or none at all.

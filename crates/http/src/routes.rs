@@ -115,6 +115,7 @@ macro_rules! routes {
 /// Every route.
 pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts"                             Native Key Writes native::accounts::create;
+    POST "/v1/accounts/bulk"                        Native Key Writes native::bulk::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;

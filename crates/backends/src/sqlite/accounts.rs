@@ -12,7 +12,7 @@ use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::AccountId;
 use tenantry_core::members::Member;
 use tenantry_core::secrets::{Sealed, Unverified};
-use tenantry_core::store::{AccountStore, Committed};
+use tenantry_core::store::{AccountStore, Committed, NewRows};
 
 #[async_trait]
 impl AccountStore for SqliteStore {
@@ -44,6 +44,19 @@ impl AccountStore for SqliteStore {
             insert(connection, &account)?;
             credentials::insert(connection, &key)?;
             write_commit(connection, &commit)
+        })
+        .await
+    }
+
+    async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed> {
+        self.write(move |connection| {
+            let mut committed = None;
+            for (account, key, commit) in &accounts {
+                insert(connection, account)?;
+                credentials::insert(connection, key)?;
+                committed = write_commit(connection, commit)?;
+            }
+            Ok(committed)
         })
         .await
     }

@@ -119,3 +119,35 @@ pub(crate) async fn an_account_is_replaced_by_its_next_version_only(backend: &dy
     let found = store.find_account(account.id, account.id).await.expect("a read").expect("it");
     assert_eq!(found.open(&draw.secrets).expect("its seal"), next);
 }
+
+pub(crate) async fn many_accounts_are_stored_together_or_not_at_all(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let rows = |count: usize| -> Vec<_> {
+        (0..count)
+            .map(|_| {
+                let account = draw.sub_account(root);
+                let key = draw.key(&account);
+                (draw.seal(account), draw.seal(key), draw.commit(root))
+            })
+            .collect()
+    };
+    let good = rows(50);
+    store.insert_accounts(good.clone()).await.expect("stored");
+    for (account, key, _) in &good {
+        let found = store.find_account(root, account.record().id).await.expect("a read");
+        assert!(found.is_some());
+        let found = store.find_credential_by_tag(&key.record().tag).await.expect("a read");
+        assert!(found.is_some());
+    }
+    let events = backend.audit_events().len();
+    assert_eq!(events, 51);
+    let mut bad = rows(3);
+    bad.push(good[0].clone());
+    let refused = store.insert_accounts(bad.clone()).await;
+    assert!(matches!(refused, Err(Error::Conflict(Conflict::Taken))), "{refused:?}");
+    for (account, _, _) in &bad[..3] {
+        assert!(store.find_account(root, account.record().id).await.expect("a read").is_none());
+    }
+    assert_eq!(backend.audit_events().len(), events);
+}

@@ -119,6 +119,7 @@ on_sqlite! {
         an_organization_is_stored_whole_or_not_at_all
         an_account_of_another_tree_is_not_found
         organizations_are_listed_by_id_in_pages
+        many_accounts_are_stored_together_or_not_at_all
         an_account_is_replaced_by_its_next_version_only
     }
     credentials {

@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::commit::Commit;
 use crate::credentials::{Credential, NewCredential, Owner};
 use crate::error::{Conflict, Denial, Error, Problem, Result};
-use crate::ids::{AccountId, CredentialId};
+use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::limits;
 use crate::permissions::{PermissionSet, Right};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use crate::text::{Metadata, Name};
@@ -74,40 +75,89 @@ impl Plane {
     /// # Errors
     /// [`Denial::SubAccountsDoNotNest`] for a sub-account's credential, a missing permission or
     /// entitlement, [`Denial::GrantExceedsOwn`] where the key would have more than the caller,
-    /// [`Error::NotImplemented`] for a database of its own.
+    /// [`Conflict::NotActive`], [`Error::NotImplemented`] for a database of its own.
     pub async fn create_account(
         &self,
         context: &Context,
         new: NewAccount,
     ) -> Result<CreatedAccount> {
+        let maker = self.account_maker(context).await?;
+        let draft = self.draft_account(context, &maker, new)?;
+        let Draft { account, key, secret, commit } = draft;
+        self.store.insert_account(&account, &key, commit).await?;
+        let (account, key) = (account.into_record(), key.into_record());
+        Ok(CreatedAccount { account, root: maker.root, key, secret })
+    }
+
+    /// Makes up to [`limits::BULK_ACCOUNTS_MAX`] sub-accounts in one transaction. What a rule
+    /// refuses is left out and keeps its place among the answers; of the rest all are made or none.
+    ///
+    /// # Errors
+    /// What refuses the caller, too many accounts, and what the store says.
+    pub async fn create_accounts(
+        &self,
+        context: &Context,
+        new: Vec<NewAccount>,
+    ) -> Result<Vec<Result<CreatedAccount>>> {
+        if new.len() > limits::BULK_ACCOUNTS_MAX {
+            return Err(Error::invalid("accounts", Problem::TooMany(limits::BULK_ACCOUNTS_MAX)));
+        }
+        let maker = self.account_maker(context).await?;
+        let mut rows = Vec::with_capacity(new.len());
+        let mut answers = Vec::with_capacity(new.len());
+        for new in new {
+            answers.push(self.draft_account(context, &maker, new).map(|draft| {
+                let Draft { account, key, secret, commit } = draft;
+                let created = CreatedAccount {
+                    account: account.record().clone(),
+                    root: maker.root.clone(),
+                    key: key.record().clone(),
+                    secret,
+                };
+                rows.push((account, key, commit));
+                created
+            }));
+        }
+        if !rows.is_empty() {
+            self.store.insert_accounts(rows).await?;
+        }
+        Ok(answers)
+    }
+
+    /// Who may make accounts, and under which organization.
+    async fn account_maker(&self, context: &Context) -> Result<Maker> {
         let root_id = context.actor.organization()?;
         if context.actor.is_sub_account() {
             return Err(Error::Forbidden(Denial::SubAccountsDoNotNest));
         }
         context.actor.require(Right::AccountsWrite)?;
-        context.actor.require_grant(&new.key.permissions)?;
         let root = self.organization(root_id).await?;
-        if let Some(entitlement) = new.entitlement.filter(|e| !root.entitlements.has(*e)) {
-            return Err(Error::Forbidden(Denial::NotEntitled(entitlement)));
-        }
-        if matches!(new.placement, NewPlacement::Dedicated(_)) {
-            return Err(Error::NotImplemented("a database of the sub-account's own"));
-        }
-
         // Its keys do not authenticate any more; the operator's do.
         if root.status != AccountStatus::Active {
             return Err(Error::Conflict(Conflict::NotActive));
-        }
-
-        let now = self.clock.now();
-        if new.key.expires_at.is_some_and(|expiry| expiry <= now) {
-            return Err(Error::invalid("key.expires_at", Problem::NotInFuture));
         }
         let member = match &context.actor {
             Actor::Key(key) => key.member.unwrap_or(root.created_by),
             Actor::Member(member) => self.record_member(context, root.id, member).await?.id,
             Actor::Operator(_) => root.created_by,
         };
+        Ok(Maker { root, member })
+    }
+
+    /// The records of a sub-account, sealed and ready to be stored.
+    fn draft_account(&self, context: &Context, maker: &Maker, new: NewAccount) -> Result<Draft> {
+        let root = &maker.root;
+        context.actor.require_grant(&new.key.permissions)?;
+        if let Some(entitlement) = new.entitlement.filter(|e| !root.entitlements.has(*e)) {
+            return Err(Error::Forbidden(Denial::NotEntitled(entitlement)));
+        }
+        if matches!(new.placement, NewPlacement::Dedicated(_)) {
+            return Err(Error::NotImplemented("a database of the sub-account's own"));
+        }
+        let now = self.clock.now();
+        if new.key.expires_at.is_some_and(|expiry| expiry <= now) {
+            return Err(Error::invalid("key.expires_at", Problem::NotInFuture));
+        }
         let account = Account {
             id: AccountId::generate(&*self.rng, now),
             parent: Some(root.id),
@@ -117,7 +167,7 @@ impl Plane {
             status: AccountStatus::Active,
             entitlements: Entitlements::NONE,
             limits: new.limits,
-            created_by: member,
+            created_by: maker.member,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -125,7 +175,7 @@ impl Plane {
         let (key, secret) = Credential::issue(
             CredentialId::generate(&*self.rng, now),
             NewCredential {
-                owner: Owner::Account { account: account.id, root: root.id, member },
+                owner: Owner::Account { account: account.id, root: root.id, member: maker.member },
                 format: new.key.format,
                 name: new.key.name,
                 permissions: new.key.permissions,
@@ -134,13 +184,28 @@ impl Plane {
             now,
             self,
         );
+        let target = Target::Account(account.id);
         let audit = self
-            .audit_event(context, root.id, now, Action::AccountCreated, Target::Account(account.id))
+            .audit_event(context, root.id, now, Action::AccountCreated, target)
             .with("key_id", key.id)
             .with("key_start", key.start.as_str());
-        let account = Sealed::new(account, &self.secrets);
-        let key = Sealed::new(key, &self.secrets);
-        self.store.insert_account(&account, &key, Commit::audited(self.seal(audit))).await?;
-        Ok(CreatedAccount { account: account.into_record(), root, key: key.into_record(), secret })
+        Ok(Draft {
+            account: Sealed::new(account, &self.secrets),
+            key: Sealed::new(key, &self.secrets),
+            secret,
+            commit: Commit::audited(self.seal(audit)),
+        })
     }
+}
+
+struct Maker {
+    root: Account,
+    member: MemberId,
+}
+
+struct Draft {
+    account: Sealed<Account>,
+    key: Sealed<Credential>,
+    secret: PlainSecret,
+    commit: Commit,
 }

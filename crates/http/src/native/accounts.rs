@@ -61,7 +61,7 @@ impl Violations {
     }
 }
 
-fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Error> {
+pub(super) fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Error> {
     let mut violations = Violations(Vec::new());
     let name = violations.take("name", Name::parse(&body.name));
     let profile = decode_profile(body.profile.unwrap_or_default(), &mut violations);

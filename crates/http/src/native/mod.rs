@@ -1,6 +1,7 @@
 //! Tenantry's own API.
 
 pub(crate) mod accounts;
+pub(crate) mod bulk;
 pub(crate) mod keys;
 pub(crate) mod problem;
 pub(crate) mod verify;
@@ -14,24 +15,36 @@ use tenantry_core::json::Json;
 
 /// Reads a body as one of the API's own structs. Members that only the server sets are refused.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
-    let mut violations = body::server_set(&body.value, "");
-    if let Some(key) = body.value.get("key") {
+    Ok(decode_value(&body.value, &body.bytes)?)
+}
+
+/// As [`decode`], for a value and the text that it was read from.
+pub(crate) fn decode_value<'a, T: Deserialize<'a>>(
+    value: &Json,
+    text: &'a [u8],
+) -> Result<T, Error> {
+    let mut violations = body::server_set(value, "");
+    if let Some(key) = value.get("key") {
         // Of a key, its permissions are the maker's to choose.
         let of_key = body::server_set(key, "key.");
         violations.extend(of_key.into_iter().filter(|v| v.field != "key.permissions"));
     }
     if !violations.is_empty() {
-        return Err(Error::Invalid(violations).into());
+        return Err(Error::Invalid(violations));
     }
-    typed(body)
+    typed_value(value, text)
 }
 
 /// As [`decode`], for a body whose members are credentials themselves.
 pub(crate) fn typed<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
-    if !matches!(body.value, Json::Object(_)) {
-        return Err(Error::Malformed("the body is not a JSON object").into());
+    Ok(typed_value(&body.value, &body.bytes)?)
+}
+
+fn typed_value<'a, T: Deserialize<'a>>(value: &Json, text: &'a [u8]) -> Result<T, Error> {
+    if !matches!(value, Json::Object(_)) {
+        return Err(Error::Malformed("the body is not a JSON object"));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(&body.bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let inner = error.inner().to_string();
         let path: Vec<String> = error.path().iter().filter_map(segment).collect();
@@ -41,10 +54,9 @@ pub(crate) fn typed<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Ref
             inner.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
         {
             let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            return Error::invalid(field, Problem::Missing).into();
+            return Error::invalid(field, Problem::Missing);
         }
         Error::invalid(path, Problem::WrongType("of the type that the API's description names"))
-            .into()
     })
 }
 

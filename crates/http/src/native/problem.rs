@@ -11,23 +11,34 @@ const MEDIA: &str = "application/problem+json";
 
 /// The document of a refusal.
 pub(crate) fn render(refusal: &Refusal) -> Response {
-    let (status, code, detail) = describe(refusal);
-    let errors = match refusal {
-        Refusal::Core(error) => match &**error {
-            Error::Invalid(violations) => violations.iter().map(field_problem).collect(),
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
+    let (status, problem) = match refusal {
+        Refusal::Core(error) => of(error),
+        refusal => document(describe(refusal), &[]),
     };
-    let body = Problem {
+    reply::json(status, MEDIA, &problem)
+}
+
+/// What the document of a refusal by the rules says.
+pub(crate) fn of(error: &Error) -> (StatusCode, Problem) {
+    match error {
+        Error::Invalid(violations) => document(describe_core(error), violations),
+        error => document(describe_core(error), &[]),
+    }
+}
+
+type Description = (StatusCode, &'static str, String);
+
+fn document(description: Description, violations: &[Violation]) -> (StatusCode, Problem) {
+    let (status, code, detail) = description;
+    let problem = Problem {
         kind: format!("urn:tenantry:error:{code}"),
         title: code.replace('_', " "),
         status: status.as_u16(),
         code: code.to_owned(),
         detail,
-        errors,
+        errors: violations.iter().map(field_problem).collect(),
     };
-    reply::json(status, MEDIA, &body)
+    (status, problem)
 }
 
 fn field_problem(violation: &Violation) -> FieldProblem {
@@ -44,7 +55,7 @@ fn pointer(field: &str) -> String {
     field.split('.').fold(String::new(), |pointer, name| format!("{pointer}/{name}"))
 }
 
-fn describe(refusal: &Refusal) -> (StatusCode, &'static str, String) {
+fn describe(refusal: &Refusal) -> Description {
     let (status, code, detail) = match refusal {
         Refusal::Core(error) => return describe_core(error),
         Refusal::MethodNotAllowed { .. } => (
@@ -84,7 +95,7 @@ fn describe(refusal: &Refusal) -> (StatusCode, &'static str, String) {
     (status, code, detail.to_owned())
 }
 
-fn describe_core(error: &Error) -> (StatusCode, &'static str, String) {
+fn describe_core(error: &Error) -> Description {
     let (status, code) = match error {
         Error::NotAuthenticated(Unauthenticated::Missing) => {
             (StatusCode::UNAUTHORIZED, "missing_credentials")

@@ -8,7 +8,10 @@ use tenantry_http::{Access, Effect, ROUTES, Route};
 /// The audit event that a changing route writes. A new route without a row here fails.
 fn event(route: &Route) -> &'static str {
     match (route.method.as_str(), route.path) {
-        ("POST", "/v1/accounts" | "/sub-accounts/create" | "/api/v1/accounts") => "account.created",
+        (
+            "POST",
+            "/v1/accounts" | "/v1/accounts/bulk" | "/sub-accounts/create" | "/api/v1/accounts",
+        ) => "account.created",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
         ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
@@ -29,6 +32,7 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
         }
         "/v1/accounts/{id}" => (app.sub_account("a").await.id, Value::Null),
         "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
+        "/v1/accounts/bulk" => (String::new(), json!({ "accounts": [{ "name": "x" }] })),
         "/api/v1/accounts" => (
             String::new(),
             json!({ "data": { "type": "accounts", "attributes": { "name": "x" } } }),

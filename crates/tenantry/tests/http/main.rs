@@ -2,6 +2,7 @@
 //! the tests own. Numbers in test names are the abuse cases of `docs/design/security.md`.
 
 mod authentication;
+mod bulk;
 mod contracts;
 mod coverage;
 mod forgery;

@@ -14,7 +14,7 @@ use tenantry_core::members::Member;
 use tenantry_core::secrets::{Sealed, Tag, Unverified};
 use tenantry_core::service_accounts::ServiceAccount;
 use tenantry_core::store::{
-    AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore,
+    AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore, NewRows,
     ServiceAccountStore,
 };
 
@@ -62,6 +62,10 @@ impl AccountStore for Faulty {
         commit: Commit,
     ) -> Result<Committed> {
         self.reply(self.store.insert_account(account, key, commit).await)
+    }
+
+    async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed> {
+        self.reply(self.store.insert_accounts(accounts).await)
     }
 
     async fn find_account(
