@@ -4,6 +4,7 @@
 use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
+use crate::traffic::{RouteTraffic, Traffic};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
@@ -106,6 +107,9 @@ pub struct App {
 
 struct Shared {
     router: Router,
+    /// Where verifications stand in the table.
+    verify: usize,
+    traffic: Traffic,
     /// Changes under way, which outlive a client that hangs up.
     writes: TaskTracker,
     /// What the ids of this process's requests begin with.
@@ -125,10 +129,18 @@ struct Begun {
 
 impl App {
     /// The surface of a plane.
+    ///
+    /// # Panics
+    /// When the table of routes contradicts itself.
     #[must_use]
     pub fn new(plane: Arc<Plane>, options: Options) -> Self {
         let shared = Shared {
             router: Router::new(ROUTES),
+            verify: ROUTES
+                .iter()
+                .position(|route| route.method == verify::METHOD && route.path == verify::PATH)
+                .expect("the short-cut's route is in the table"),
+            traffic: Traffic::new(),
             writes: TaskTracker::new(),
             request_id_prefix: u64::from_be_bytes(rng::draw(plane.rng())),
             requests: AtomicU64::new(0),
@@ -141,6 +153,18 @@ impl App {
     #[must_use]
     pub fn readiness(&self) -> Arc<Readiness> {
         self.state.readiness.clone()
+    }
+
+    /// What each route has answered since the start.
+    #[must_use]
+    pub fn traffic(&self) -> Vec<RouteTraffic> {
+        self.shared.traffic.snapshot()
+    }
+
+    /// The plane beneath.
+    #[must_use]
+    pub fn plane(&self) -> &Plane {
+        &self.state.plane
     }
 
     /// Waits for the changes that are under way, those of clients that hung up included.
@@ -169,7 +193,7 @@ impl App {
                 }
                 Err(refusal) => refusal.into_response(),
             };
-            return self.finish(&begun, Some(verify::PATH), response);
+            return self.finish(&begun, Some(self.shared.verify), response);
         }
         request.extensions_mut().insert(RequestId(begun.id.clone()));
         request.extensions_mut().insert(peer);
@@ -181,12 +205,7 @@ impl App {
     }
 
     /// What every reply goes through, whichever way it was made.
-    fn finish(
-        &self,
-        begun: &Begun,
-        route: Option<&'static str>,
-        mut response: Response,
-    ) -> Response {
+    fn finish(&self, begun: &Begun, route: Option<usize>, mut response: Response) -> Response {
         if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
             let now = self.state.plane.clock().now();
             response = refusal::render(&refusal, begun.family, &begun.id, now);
@@ -197,35 +216,22 @@ impl App {
         if begun.method == Method::HEAD {
             *response.body_mut() = Body::empty();
         }
-        let sampled = route == Some(verify::PATH) && response.status() == StatusCode::OK;
+        let took = self.state.plane.clock().monotonic().saturating_sub(begun.at);
+        self.shared.traffic.count(route, response.status(), took);
+        let sampled = route == Some(self.shared.verify) && response.status() == StatusCode::OK;
         let sample = if sampled { self.options.access_log_sample.max(1) } else { 1 };
         if begun.number.is_multiple_of(sample) {
-            self.log(begun, route, &response, sample);
+            log(begun, route, response.status(), took, sample);
         }
         response
     }
 
-    /// Neither the path nor anything else that the client wrote: a key in a path stays out.
-    fn log(&self, begun: &Begun, route: Option<&'static str>, response: &Response, sample: u64) {
-        let took = self.state.plane.clock().monotonic().saturating_sub(begun.at);
-        tracing::info!(
-            target: "tenantry::access",
-            request_id = &*begun.id,
-            method = known_method(&begun.method),
-            route = route.unwrap_or("none"),
-            status = response.status().as_u16(),
-            micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            address = begun.peer.address().map(tracing::field::display),
-            one_in = (sample > 1).then_some(sample),
-        );
-    }
-
-    async fn dispatch(&self, mut request: Request, peer: Peer) -> (Option<&'static str>, Response) {
+    async fn dispatch(&self, mut request: Request, peer: Peer) -> (Option<usize>, Response) {
         let operator = matches!(peer, Peer::Operator);
         let router = &self.shared.router;
-        let (route, parameters) =
+        let (index, route, parameters) =
             match router.find(request.method(), request.uri().path(), operator) {
-                Found::Route(route, parameters) => (route, parameters),
+                Found::Route(index, route, parameters) => (index, route, parameters),
                 Found::OtherMethods(allow) => {
                     return (None, Refusal::MethodNotAllowed { allow }.into_response());
                 }
@@ -247,7 +253,7 @@ impl App {
                 }
             }
         };
-        (Some(route.path), response)
+        (Some(index), response)
     }
 
     /// What is refused before any route is looked for.
@@ -321,6 +327,20 @@ fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Re
         (None, _) => version != Version::HTTP_11 || uri.authority().is_some(),
     };
     if fits { Ok(()) } else { Err(Error::Malformed("exactly one Host is required").into()) }
+}
+
+/// Neither the path nor anything else that the client wrote: a key in a path stays out.
+fn log(begun: &Begun, route: Option<usize>, status: StatusCode, took: Duration, sample: u64) {
+    tracing::info!(
+        target: "tenantry::access",
+        request_id = &*begun.id,
+        method = known_method(&begun.method),
+        route = route.map_or("none", |index| ROUTES[index].path),
+        status = status.as_u16(),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        address = begun.peer.address().map(tracing::field::display),
+        one_in = (sample > 1).then_some(sample),
+    );
 }
 
 fn panicked() -> Response {

@@ -15,6 +15,8 @@ mod refusal;
 mod reply;
 mod routes;
 pub mod server;
+mod traffic;
 
 pub use app::{App, AppState, Options, Peer, Readiness};
 pub use routes::{Access, Effect, Family, ROUTES, Route};
+pub use traffic::{BUCKET_MICROS, RouteTraffic};

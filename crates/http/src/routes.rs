@@ -84,6 +84,12 @@ pub struct Route {
     endpoint: Endpoint,
 }
 
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
 impl Route {
     pub(crate) fn call(&self, state: AppState, request: Request) -> BoxFuture<'static, Response> {
         (self.endpoint)(state, request)
@@ -144,7 +150,8 @@ pub(crate) struct PathParameters(pub(crate) Vec<Box<str>>);
 
 /// What the router finds for a request.
 pub(crate) enum Found {
-    Route(&'static Route, PathParameters),
+    /// The route at an index of the table.
+    Route(usize, &'static Route, PathParameters),
     /// The path exists, with these methods and no other.
     OtherMethods(String),
     Nothing,
@@ -152,14 +159,14 @@ pub(crate) enum Found {
 
 /// Exact matches of path and method; nothing is cleaned up, decoded or redirected first.
 pub(crate) struct Router {
-    paths: matchit::Router<Vec<&'static Route>>,
+    paths: matchit::Router<Vec<(usize, &'static Route)>>,
 }
 
 impl Router {
     pub(crate) fn new(routes: &'static [Route]) -> Self {
-        let mut by_path: HashMap<&str, Vec<&'static Route>> = HashMap::new();
-        for route in routes {
-            by_path.entry(route.path).or_default().push(route);
+        let mut by_path: HashMap<&str, Vec<(usize, &'static Route)>> = HashMap::new();
+        for (index, route) in routes.iter().enumerate() {
+            by_path.entry(route.path).or_default().push((index, route));
         }
         let mut paths = matchit::Router::new();
         for (path, routes) in by_path {
@@ -180,7 +187,7 @@ impl Router {
         let mut routes = matched
             .value
             .iter()
-            .filter(|route| operator || route.access != Access::Operator)
+            .filter(|(_, route)| operator || route.access != Access::Operator)
             .peekable();
         if routes.peek().is_none() {
             return Found::Nothing;
@@ -188,10 +195,10 @@ impl Router {
         // A HEAD is a GET whose body is not sent (RFC 9110 §9.3.2).
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let mut allowed: Vec<&str> = Vec::new();
-        for route in routes {
+        for (index, route) in routes {
             if route.method == *wanted {
                 let values = matched.params.iter().map(|(_, value)| value.into()).collect();
-                return Found::Route(route, PathParameters(values));
+                return Found::Route(*index, route, PathParameters(values));
             }
             allowed.push(route.method.as_str());
         }

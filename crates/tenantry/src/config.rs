@@ -23,6 +23,9 @@ pub struct Settings {
     /// Address to serve on; loopback only (default: 127.0.0.1:8080)
     #[arg(long, global = true, env = "TENANTRY_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Address to serve /metrics on; loopback only, `off` for none (default: 127.0.0.1:9090)
+    #[arg(long, global = true, env = "TENANTRY_METRICS_LISTEN")]
+    pub metrics_listen: Option<String>,
     /// Most bytes that the database file may grow to (default: none)
     #[arg(long, global = true, env = "TENANTRY_DATABASE_SIZE_MAX")]
     pub database_size_max: Option<u64>,
@@ -49,6 +52,7 @@ pub struct Settings {
 struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
+    metrics_listen: Option<String>,
     database_size_max: Option<u64>,
     key_prefix: Option<String>,
     service_accounts_max: Option<u32>,
@@ -75,6 +79,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Address to serve on.
     pub listen: SocketAddr,
+    /// Where to serve metrics.
+    pub metrics: MetricsListen,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
     /// What the plane's rules take from the operator.
@@ -85,6 +91,32 @@ pub struct Config {
     pub access_log_sample: Option<u64>,
     /// Least severe events that are logged.
     pub log_level: tracing::Level,
+}
+
+/// Where to serve metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsListen {
+    /// Nowhere.
+    Off,
+    /// At the usual address, unless another program has it.
+    Usual(SocketAddr),
+    /// At this address.
+    At(SocketAddr),
+}
+
+impl MetricsListen {
+    fn parse(text: Option<&str>) -> Result<Self> {
+        match text {
+            None => Ok(Self::Usual(SocketAddr::from(([127, 0, 0, 1], 9090)))),
+            Some("off") => Ok(Self::Off),
+            Some(text) => match text.parse::<SocketAddr>() {
+                Ok(address) if address.ip().is_loopback() => Ok(Self::At(address)),
+                _ => Err(Failure::Setting(format!(
+                    "--metrics-listen {text}: a loopback address with a port, or `off`"
+                ))),
+            },
+        }
+    }
 }
 
 impl Config {
@@ -128,6 +160,9 @@ impl Config {
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from("tenantry-data")),
             listen,
+            metrics: MetricsListen::parse(
+                text(&settings.metrics_listen, file.metrics_listen).as_deref(),
+            )?,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             policy: Policy {
                 key_prefix,
@@ -190,6 +225,16 @@ mod tests {
     fn unknown_settings_are_refused_by_name() {
         let error = load("lissten = \"x\"", Settings::default()).expect_err("unknown");
         assert!(error.to_string().contains("lissten"), "{error}");
+    }
+
+    #[test]
+    fn metrics_are_served_on_loopback_or_not_at_all() {
+        let listen = MetricsListen::parse;
+        assert!(matches!(listen(None), Ok(MetricsListen::Usual(_))));
+        assert!(matches!(listen(Some("off")), Ok(MetricsListen::Off)));
+        assert!(matches!(listen(Some("127.0.0.1:0")), Ok(MetricsListen::At(_))));
+        assert!(listen(Some("0.0.0.0:9090")).is_err());
+        assert!(listen(Some("9090")).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod logging;
+mod metrics;
 mod output;
 pub mod secrets_file;
 mod transport;

@@ -71,6 +71,10 @@ impl VerifyCache {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.credentials.len()
+    }
+
     pub(super) fn find(&self, tag: &Tag) -> Option<Known> {
         self.credentials.get(&CacheKey::of(tag))
     }

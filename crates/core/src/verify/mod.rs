@@ -141,6 +141,18 @@ impl Plane {
         Ok(())
     }
 
+    /// Credentials in the cache.
+    #[must_use]
+    pub fn cached_credentials(&self) -> usize {
+        self.cluster.cache.len()
+    }
+
+    /// Credentials that were not in the cache and were looked up in the store, since the start.
+    #[must_use]
+    pub fn credential_look_ups(&self) -> u64 {
+        self.tally.look_ups()
+    }
+
     /// How often each answer was given since the start.
     #[must_use]
     pub fn verdicts(&self) -> [(Code, u64); Code::ALL.len()] {
@@ -165,6 +177,7 @@ impl Plane {
             return Ok(None);
         }
         let epoch = cache.epoch();
+        self.tally.count_look_up();
         let Some(found) = self.store.find_credential_by_tag(tag).await? else {
             cache.remember_unknown(*tag, self.clock.monotonic());
             return Ok(None);

@@ -16,6 +16,8 @@ const STRIPES: usize = 16;
 #[derive(Default)]
 pub(crate) struct Tally {
     stripes: [Stripe; STRIPES],
+    /// Credentials that were not in the cache and were looked up in the store.
+    look_ups: AtomicU64,
 }
 
 /// What one thread counts, on cache lines of its own.
@@ -38,6 +40,14 @@ impl Tally {
                 map.insert(id, now);
             }
         }
+    }
+
+    pub(crate) fn count_look_up(&self) {
+        self.look_ups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn look_ups(&self) -> u64 {
+        self.look_ups.load(Ordering::Relaxed)
     }
 
     pub(crate) fn verdicts(&self) -> [(Code, u64); Code::ALL.len()] {

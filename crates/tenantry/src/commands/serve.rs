@@ -1,9 +1,9 @@
 //! `serve`
 
-use crate::config::Config;
+use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
 use crate::wiring::{self, Missing};
-use crate::{Failure, Result, output};
+use crate::{Failure, Result, metrics, output};
 use std::fs;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
@@ -36,6 +36,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let address = network
         .local_addr()
         .map_err(|error| Failure::Io("read the address that is listened on".to_owned(), error))?;
+    let metrics = bind_metrics(config.metrics).await?;
     let operator = bind_operator_socket(&config.operator_socket())?;
     // Before anybody is told that the server is there: whoever reads it may stop it at once.
     let mut terminate = listen_for(SignalKind::terminate())?;
@@ -52,6 +53,10 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     };
     let readiness = app.readiness();
     let owner = rustix::process::geteuid().as_raw();
+    if let Some(listener) = metrics {
+        let render = metrics::renderer(app.clone(), local.store.clone());
+        tokio::spawn(server::serve_metrics(listener, render, wait(stopped.clone())));
+    }
     let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
@@ -76,6 +81,26 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let _ = fs::remove_file(config.operator_socket());
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind_metrics(listen: MetricsListen) -> Result<Option<TcpListener>> {
+    let address = match listen {
+        MetricsListen::Off => return Ok(None),
+        MetricsListen::Usual(address) | MetricsListen::At(address) => address,
+    };
+    match TcpListener::bind(address).await {
+        Ok(listener) => {
+            let address = listener.local_addr().unwrap_or(address);
+            tracing::info!(%address, "metrics are served");
+            Ok(Some(listener))
+        }
+        // The usual port is Prometheus' own: a machine that has it is no reason not to serve.
+        Err(error) if listen == MetricsListen::Usual(address) => {
+            tracing::warn!(%address, %error, "metrics are not served: choose --metrics-listen");
+            Ok(None)
+        }
+        Err(error) => Err(Failure::Io(format!("listen on {address} for metrics"), error)),
+    }
 }
 
 /// Looks the whole database over while it serves: what a crash may have left is found before a

@@ -7,6 +7,7 @@ mod accounts;
 mod command_line;
 mod draining;
 mod first_start;
+mod metrics;
 mod nesting;
 mod revocation;
 mod service_accounts;

@@ -153,10 +153,10 @@ impl Server {
         self.base.strip_prefix("http://").expect("an http address")
     }
 
-    /// Waits until the server logs a line with `text` in it.
-    pub(crate) fn await_log(&self, text: &str) {
-        let found = self.log.iter().any(|line| line.contains(text));
-        assert!(found, "the server ended without logging `{text}`");
+    /// Waits until the server logs a line with `text` in it, and gives that line.
+    pub(crate) fn await_log(&self, text: &str) -> String {
+        let found = self.log.iter().find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("the server ended without logging `{text}`"))
     }
 
     /// Sends SIGTERM.

@@ -1,0 +1,166 @@
+//! What `/metrics` tells: Prometheus names, base units, and labels whose values are few and ours.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::Arc;
+use tenantry_backends::sqlite::SqliteStore;
+use tenantry_http::{App, BUCKET_MICROS, RouteTraffic};
+
+/// Prints the metrics of a running server.
+pub(crate) fn renderer(app: App, store: Arc<SqliteStore>) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let mut registry = Registry::with_prefix("tenantry");
+    registry.register_collector(Box::new(Metrics { app, store }));
+    Arc::new(move || {
+        let mut text = String::new();
+        match encode(&mut text, &registry) {
+            Ok(()) => text,
+            // A string takes every write.
+            Err(fmt::Error) => String::new(),
+        }
+    })
+}
+
+struct Metrics {
+    app: App,
+    store: Arc<SqliteStore>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let traffic = self.app.traffic();
+        encode_requests(&mut encoder, &traffic)?;
+        encode_durations(&mut encoder, &traffic)?;
+
+        let plane = self.app.plane();
+        let help = "Verifications by their answer";
+        let mut family =
+            encoder.encode_descriptor("verifications", help, None, MetricType::Counter)?;
+        for (code, count) in plane.verdicts() {
+            let labels = [("code", code.as_str())];
+            let mut metric = family.encode_family(&labels)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        let look_ups = plane.credential_look_ups();
+        counter(
+            &mut encoder,
+            "credential_look_ups",
+            "Credentials looked up in the store",
+            &look_ups,
+        )?;
+        let cached = i64::try_from(plane.cached_credentials()).unwrap_or(i64::MAX);
+        gauge(
+            &mut encoder,
+            "cached_credentials",
+            "Credentials in the verify cache",
+            None,
+            &cached,
+        )?;
+
+        let stats = self.store.stats();
+        counter(&mut encoder, "store_jobs", "Changes that the store answered", &stats.jobs)?;
+        counter(
+            &mut encoder,
+            "store_commits",
+            "Commits, each one wait for the disk",
+            &stats.commits,
+        )?;
+        let help = "Commits that were lost and whose changes were then made one by one";
+        counter(&mut encoder, "store_batches_split", help, &stats.batches_split)?;
+
+        encode_process(&mut encoder)
+    }
+}
+
+fn encode_requests(encoder: &mut DescriptorEncoder<'_>, traffic: &[RouteTraffic]) -> fmt::Result {
+    let help = "Requests by route and class of status";
+    let mut family = encoder.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
+    for route in traffic {
+        for (class, count) in route.classes.iter().filter(|(_, count)| *count > 0) {
+            let labels = [labels_of(route)[0], labels_of(route)[1], ("status", class)];
+            let mut metric = family.encode_family(&labels)?;
+            metric.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_durations(encoder: &mut DescriptorEncoder<'_>, traffic: &[RouteTraffic]) -> fmt::Result {
+    let (name, help) = ("http_request_duration", "How long requests took");
+    let unit = Some(&Unit::Seconds);
+    let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+    for route in traffic {
+        let count = route.buckets.iter().sum();
+        if count == 0 {
+            continue;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "the bounds are small")]
+        let bound = |index: usize| BUCKET_MICROS.get(index).map_or(f64::MAX, |b| *b as f64 / 1e6);
+        let buckets = route.buckets.iter().enumerate();
+        let buckets: Vec<_> = buckets.map(|(index, count)| (bound(index), *count)).collect();
+        let labels = labels_of(route);
+        let mut metric = family.encode_family(&labels)?;
+        let sum = route.sum.as_secs_f64();
+        metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+fn labels_of(route: &RouteTraffic) -> [(&'static str, &'static str); 2] {
+    let (method, path) = match route.route {
+        Some(route) => (route.method.as_str(), route.path),
+        None => ("none", "none"),
+    };
+    [("method", method), ("route", path)]
+}
+
+/// What the kernel says of this process. A figure that it does not give is left out.
+fn encode_process(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    if let Some(bytes) = resident_bytes() {
+        let help = "Memory that the process holds";
+        gauge(encoder, "process_resident_memory", help, Some(&Unit::Bytes), &bytes)?;
+    }
+    if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
+        let open = i64::try_from(entries.count()).unwrap_or(i64::MAX);
+        gauge(encoder, "process_open_fds", "Open file descriptors", None, &open)?;
+    }
+    Ok(())
+}
+
+fn resident_bytes() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: i64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn counter(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: &impl EncodeCounterValue,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    metric.encode_counter::<NoLabelSet, _, u64>(value, None)
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: &impl EncodeGaugeValue,
+) -> fmt::Result {
+    encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?.encode_gauge(value)
+}
