@@ -21,6 +21,13 @@ impl Name {
         if text.len() > limits::NAME_CHARS_MAX * 4 * 3 {
             return Err(Problem::TooLong(limits::NAME_CHARS_MAX));
         }
+        // Most names are plain ASCII, which is in NFC as it stands (UAX #15).
+        if text.bytes().all(|b| matches!(b, b' '..=b'~')) && text.bytes().any(|b| b != b' ') {
+            return match text.len() {
+                ..=limits::NAME_CHARS_MAX => Ok(Self(text.into())),
+                _ => Err(Problem::TooLong(limits::NAME_CHARS_MAX)),
+            };
+        }
         let text: String = text.nfc().collect();
         check(&text, limits::NAME_CHARS_MAX)?;
         if text.chars().all(is_invisible) {

@@ -91,22 +91,25 @@ impl<T: Protected> Sealed<T> {
 }
 
 fn mac_of<T: Protected>(record: &T, secrets: &Secrets) -> hmac::Tag {
-    let mut writer = MacWriter(hmac::Context::with_key(secrets.seal_key(T::KEY)));
+    let mut writer = MacWriter(Vec::with_capacity(MAC_INPUT_BYTES));
     writer.text(T::TABLE);
     record.write_to(&mut writer);
-    writer.0.sign()
+    hmac::sign(secrets.seal_key(T::KEY), &writer.0)
 }
+
+/// What most records write.
+const MAC_INPUT_BYTES: usize = 512;
 
 /// Takes a record's columns one after the other, each with its length, so that no two different
 /// records write the same bytes.
-pub struct MacWriter(hmac::Context);
+pub struct MacWriter(Vec<u8>);
 
 impl MacWriter {
     /// Some bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(&[1]);
-        self.0.update(&(bytes.len() as u64).to_be_bytes());
-        self.0.update(bytes);
+        self.0.push(1);
+        self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(bytes);
     }
 
     /// A text.
@@ -123,7 +126,7 @@ impl MacWriter {
     pub fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         match value {
             Some(value) => write(self, value),
-            None => self.0.update(&[0]),
+            None => self.0.push(0),
         }
     }
 }

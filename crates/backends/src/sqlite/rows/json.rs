@@ -45,6 +45,9 @@ pub(super) fn profile_to_json(profile: &Profile) -> Result<String> {
 }
 
 pub(super) fn profile_from_json(text: &str) -> Option<Profile> {
+    if text == "{}" {
+        return Some(Profile::default());
+    }
     let column: ProfileColumn = serde_json::from_str(text).ok()?;
     let ProfileColumn { company, vat, country, address, city, state, zip_code } = column;
     let mut profile = Profile::default();
