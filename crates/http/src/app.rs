@@ -197,7 +197,7 @@ impl App {
         }
         request.extensions_mut().insert(RequestId(begun.id.clone()));
         request.extensions_mut().insert(peer);
-        let (route, response) = match self.check(&request) {
+        let (route, response) = match check(&request) {
             Err(refusal) => (None, refusal.into_response()),
             Ok(()) => self.dispatch(request, peer).await,
         };
@@ -256,38 +256,13 @@ impl App {
         (Some(index), response)
     }
 
-    /// What is refused before any route is looked for.
-    fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let uri = request.uri();
-        if uri.path().len() + uri.query().map_or(0, str::len) > URI_BYTES_MAX {
-            return Err(Refusal::UriTooLong);
-        }
-        check_host(request.version(), uri, request.headers())?;
-        let prefix = &self.state.plane.policy().key_prefix;
-        let looks_secret = |text: &str| {
-            let text = decode(text);
-            plain::looks_like_secret(&text, prefix) || looks_like_jwt(&text)
-        };
-        let in_path = uri.path().split('/').any(looks_secret);
-        let in_query = uri.query().unwrap_or_default().split('&').any(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let names_credential =
-                CREDENTIAL_PARAMETERS.contains(&decode(name).to_ascii_lowercase().as_str());
-            names_credential || looks_secret(value) || looks_secret(name)
-        });
-        if in_path || in_query {
-            return Err(Error::AmbiguousCredentials.into());
-        }
-        Ok(())
-    }
-
     /// The client's own request id where it is one sane word, else a new one.
     fn request_id(&self, headers: &HeaderMap, number: u64) -> Box<str> {
         let mut sent = headers.get_all(REQUEST_ID).iter();
         let sane = |text: &&str| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-                && !plain::looks_like_secret(text, &self.state.plane.policy().key_prefix)
+                && !plain::looks_like_secret(text)
                 && !looks_like_jwt(text)
         };
         match (sent.next().and_then(|value| value.to_str().ok()).filter(sane), sent.next()) {
@@ -295,6 +270,30 @@ impl App {
             _ => format!("{:016x}{number:016x}", self.shared.request_id_prefix).into(),
         }
     }
+}
+
+/// What is refused before any route is looked for.
+fn check(request: &Request) -> Result<(), Refusal> {
+    let uri = request.uri();
+    if uri.path().len() + uri.query().map_or(0, str::len) > URI_BYTES_MAX {
+        return Err(Refusal::UriTooLong);
+    }
+    check_host(request.version(), uri, request.headers())?;
+    let looks_secret = |text: &str| {
+        let text = decode(text);
+        plain::looks_like_secret(&text) || looks_like_jwt(&text)
+    };
+    let in_path = uri.path().split('/').any(looks_secret);
+    let in_query = uri.query().unwrap_or_default().split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let names_credential =
+            CREDENTIAL_PARAMETERS.contains(&decode(name).to_ascii_lowercase().as_str());
+        names_credential || looks_secret(value) || looks_secret(name)
+    });
+    if in_path || in_query {
+        return Err(Error::AmbiguousCredentials.into());
+    }
+    Ok(())
 }
 
 /// The one question that takes the short-cut: exactly its route, and nothing else in its target.

@@ -75,11 +75,14 @@ impl KeyPrefix {
     /// Reads a prefix. `sa` and `key` begin other formats and are not free.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (2..=12).contains(&text.len())
+        Self::is_prefix(text).then(|| Self(text.into()))
+    }
+
+    fn is_prefix(text: &str) -> bool {
+        (2..=12).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
-            && !["sa", "key"].contains(&text);
-        fits.then(|| Self(text.into()))
+            && !["sa", "key"].contains(&text)
     }
 
     /// The text.
@@ -189,11 +192,11 @@ impl<'a> Presented<'a> {
     /// Length, pattern and checksum are looked at before anything is hashed; `None` costs nothing
     /// more than that.
     #[must_use]
-    pub fn key(text: &'a str, prefix: &KeyPrefix) -> Option<Self> {
+    pub fn key(text: &'a str) -> Option<Self> {
         if text.len() > limits::CREDENTIAL_BYTES_MAX {
             return None;
         }
-        (is_sub_account(text) || is_account(text) || is_native(text, prefix))
+        (is_sub_account(text) || is_account(text) || is_native(text))
             .then_some(Self { text, kind: SecretKind::Key })
     }
 
@@ -221,8 +224,8 @@ impl std::fmt::Debug for Presented<'_> {
 
 /// True for a text that has the form of any credential: for keeping them out of logs and URLs.
 #[must_use]
-pub fn looks_like_secret(text: &str, prefix: &KeyPrefix) -> bool {
-    Presented::key(text, prefix).is_some() || Presented::client_secret(text).is_some()
+pub fn looks_like_secret(text: &str) -> bool {
+    Presented::key(text).is_some() || Presented::client_secret(text).is_some()
 }
 
 /// True for a text that has the form of a client id.
@@ -251,13 +254,14 @@ fn is_account(text: &str) -> bool {
         && b"AEIMQUYcgkosw048".contains(&text.as_bytes()[69])
 }
 
-fn is_native(text: &str, prefix: &KeyPrefix) -> bool {
-    let Some(rest) = text.strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_prefix('_'))
-    else {
+/// With any prefix: the checksum covers it, and a plane that changes its prefix keeps its keys.
+fn is_native(text: &str) -> bool {
+    let Some((prefix, rest)) = text.rsplit_once('_') else {
         return false;
     };
     rest.len() == NATIVE_RANDOM + NATIVE_CHECKSUM
         && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+        && KeyPrefix::is_prefix(prefix)
         && checksum(&text[..text.len() - NATIVE_CHECKSUM]) == text[text.len() - NATIVE_CHECKSUM..]
 }
 
@@ -289,7 +293,7 @@ mod tests {
     }
 
     fn recognised(text: &str) -> bool {
-        looks_like_secret(text, &KeyPrefix::default())
+        looks_like_secret(text)
     }
 
     #[test]
@@ -317,6 +321,17 @@ mod tests {
             &super::super::SecretsMaterial::generate(&SeededRng::new(1)).expect("secrets"),
         );
         assert!(secrets.tag(SecretKind::Key, "x") != secrets.tag(SecretKind::ClientSecret, "x"));
+    }
+
+    #[test]
+    fn keys_of_an_earlier_prefix_are_still_recognised() {
+        let rng = SeededRng::new(1);
+        let id = CredentialId::generate(&rng, Timestamp::from_seconds(1));
+        let prefix = KeyPrefix::parse("acme2").expect("a prefix");
+        let key = PlainSecret::generate(&rng, KeyFormat::Native, id, &prefix);
+        assert!(key.reveal().starts_with("acme2_") && recognised(key.reveal()));
+        let other = key.reveal().replacen("acme2", "acme3", 1);
+        assert!(!recognised(&other), "the checksum covers the prefix");
     }
 
     #[test]

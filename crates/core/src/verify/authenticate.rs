@@ -20,7 +20,7 @@ impl Plane {
     /// [`Error::NotAuthenticated`] for a key that is unknown or does not verify, without saying
     /// which; [`Error::Unavailable`].
     pub async fn authenticate(&self, bearer: &str, address: Option<IpAddr>) -> Result<Actor> {
-        let presented = Presented::key(bearer, &self.policy.key_prefix).ok_or(INVALID)?;
+        let presented = Presented::key(bearer).ok_or(INVALID)?;
         let tag = presented.tag(&self.secrets);
         let found = self.store.find_credential_by_tag(&tag).await.map_err(refuse)?;
         let found = found.ok_or(INVALID)?;
@@ -56,7 +56,7 @@ impl Plane {
         bearer: &str,
         address: Option<IpAddr>,
     ) -> Result<Verifier> {
-        let presented = Presented::key(bearer, &self.policy.key_prefix).ok_or(INVALID)?;
+        let presented = Presented::key(bearer).ok_or(INVALID)?;
         let known = self.find_known(&presented.tag(&self.secrets)).await.map_err(refuse)?;
         let known = known.ok_or(INVALID)?;
         let standing = self.standing_of(&known).await.map_err(refuse)?;

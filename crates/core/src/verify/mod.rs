@@ -104,7 +104,7 @@ impl Plane {
 
     async fn judge(&self, scope: Scope, question: &Question<'_>) -> Result<Verdict> {
         let (presented, client_id) = match question.credential {
-            Asked::Key(text) => (Presented::key(text, &self.policy.key_prefix), None),
+            Asked::Key(text) => (Presented::key(text), None),
             Asked::Client { id, secret } => {
                 (Presented::client_secret(secret).filter(|_| plain::is_client_id(id)), Some(id))
             }

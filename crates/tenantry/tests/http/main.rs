@@ -7,6 +7,7 @@ mod contracts;
 mod coverage;
 mod forgery;
 mod grants;
+mod hang_ups;
 mod input;
 mod json_api;
 mod members;

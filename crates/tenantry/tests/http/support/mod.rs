@@ -126,6 +126,11 @@ impl TestApp {
         create_organization(&self.app, "/operator/organizations", name).await
     }
 
+    /// Waits for changes that are under way.
+    pub(crate) async fn drain(&self) {
+        self.app.drain().await;
+    }
+
     /// Moves time on.
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
