@@ -67,7 +67,7 @@ pub enum ArchiveError {
     #[error("{0}")]
     TooLarge(&'static str),
     /// The file cannot be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 

@@ -141,7 +141,8 @@ pub(super) fn from_sqlite(error: rusqlite::Error) -> Error {
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => {
             tracing::error!(alarm = "database_corrupt", error = %error,
                 "the database file is damaged: {RESTORE_HINT}");
-            Error::unavailable(error)
+            // With the hint, for whom it ends a start or a command.
+            Error::unavailable(OpenError::Unreadable(error))
         }
         _ => Error::unavailable(error),
     }

@@ -189,7 +189,7 @@ impl SqliteStore {
 
     fn note_damage<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Err(Error::Unavailable(cause)) = &outcome
-            && cause.downcast_ref().is_some_and(errors::is_damage)
+            && matches!(cause.downcast_ref(), Some(OpenError::Unreadable(_)))
         {
             self.damaged.store(true, Ordering::Relaxed);
         }
