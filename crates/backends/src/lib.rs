@@ -5,4 +5,5 @@
 //!
 //! `tests/conformance/` is the specification of every store method; each backend runs it.
 
+pub mod archive;
 pub mod sqlite;

@@ -2,6 +2,7 @@
 
 use crate::config::Settings;
 use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
 
 /// Accounts, API keys and service accounts for a multi-tenant API product.
 #[derive(Parser)]
@@ -30,6 +31,57 @@ pub(crate) enum Command {
     /// API keys and platform keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Writes database and secrets, sealed under a passphrase, to one file; a server may serve on
+    Backup(Backup),
+    /// Puts a backup into a data directory that is empty or does not exist yet
+    Restore(Restore),
+    /// Looks the data directory over, beside a running server or without one
+    Doctor(Doctor),
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// The file to write; it must not exist
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFrom,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// The file that `backup` wrote
+    pub(crate) file: PathBuf,
+    /// Only find out whether it could be restored, and change nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Restore although some rows are not what was written; those verify nowhere
+    #[arg(long)]
+    pub(crate) accept_wrong_rows: bool,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFrom,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Also compare every index with its table, which takes several times as long
+    #[arg(long)]
+    pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+/// Where a backup's passphrase comes from. Never from an argument, which every user of the machine
+/// can see.
+#[derive(Args)]
+pub(crate) struct PassphraseFrom {
+    /// File whose first line is the passphrase; without it `TENANTRY_BACKUP_PASSPHRASE`, else it is
+    /// asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 /// How what is printed is printed.

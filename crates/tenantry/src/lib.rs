@@ -7,6 +7,8 @@ pub mod config;
 mod logging;
 mod metrics;
 mod output;
+mod passphrase;
+mod progress;
 pub mod secrets_file;
 mod transport;
 pub mod wiring;
@@ -56,6 +58,9 @@ pub enum Failure {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] tenantry_backends::sqlite::OpenError),
+    /// A backup's file cannot be written or read.
+    #[error("{0}: {1}")]
+    Archive(String, #[source] tenantry_backends::archive::ArchiveError),
     /// The server says no.
     #[error("{}", describe(.0))]
     Refused(Box<tenantry_api::problem::Problem>),

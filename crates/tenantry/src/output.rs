@@ -43,7 +43,7 @@ pub(crate) fn fail(failure: &Failure) -> ExitCode {
     eprintln!("tenantry: {failure}");
     let mut cause = match failure {
         // Its text already tells the cause.
-        Failure::Io(..) => None,
+        Failure::Io(..) | Failure::Archive(..) => None,
         failure => failure.source().and_then(std::error::Error::source),
     };
     while let Some(error) = cause {

@@ -44,11 +44,7 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
     };
     let exists = options.database_file().exists();
     if !exists && missing == Missing::Refuse {
-        return Err(Failure::Setting(format!(
-            "there is nothing in {}: run `tenantry serve` or `tenantry init` first, or name another \
-             directory with --data-dir",
-            config.data_dir.display()
-        )));
+        return Err(nothing_there(&config.data_dir));
     }
     make_private_directory(&config.data_dir)?;
     let secrets_path = config.secrets_file();
@@ -71,7 +67,15 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
     Ok(Local { plane, store })
 }
 
-fn secrets_lost(path: &Path) -> Failure {
+pub(crate) fn nothing_there(directory: &Path) -> Failure {
+    Failure::Setting(format!(
+        "there is nothing in {}: run `tenantry serve` or `tenantry init` first, or name another \
+         directory with --data-dir",
+        directory.display()
+    ))
+}
+
+pub(crate) fn secrets_lost(path: &Path) -> Failure {
     Failure::Setting(format!(
         "{} is missing, but there is a database beside it: without its secrets no key verifies. \
          Put the file back from your copy",

@@ -3,12 +3,14 @@
 use super::SqliteStore;
 use super::changes::write_commit;
 use super::errors::from_sqlite;
+use super::rows::Columns;
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
-use tenantry_core::audit::AuditEvent;
+use rusqlite::{Connection, Row, params};
+use tenantry_core::audit::{AuditEvent, StoredAuditEvent};
 use tenantry_core::commit::Commit;
 use tenantry_core::error::{Error, Result};
-use tenantry_core::secrets::Sealed;
+use tenantry_core::ids::{AccountId, EventId};
+use tenantry_core::secrets::{Protected, Sealed, Unverified};
 use tenantry_core::store::{AuditStore, Committed};
 
 #[async_trait]
@@ -44,4 +46,29 @@ pub(super) fn insert(connection: &Connection, sealed: &Sealed<AuditEvent>) -> Re
         sealed.seal(),
     ]);
     written.map(|_| ()).map_err(from_sqlite)
+}
+
+/// Reads an event from the columns at `from`: id, `root_id`, at, `actor_kind`, `actor_id`, action,
+/// `target_kind`, `target_id`, facts, `request_id`, address, mac.
+pub(super) fn read(row: &Row<'_>, from: usize) -> Result<Unverified<StoredAuditEvent>> {
+    let id = |bytes| EventId::from_bytes(bytes).to_string();
+    let mut columns = Columns::new(row, from, StoredAuditEvent::TABLE, id);
+    let record = StoredAuditEvent {
+        id: EventId::from_bytes(columns.bytes("column id")?),
+        root: AccountId::from_bytes(columns.bytes("column root_id")?),
+        at: columns.time("column at")?,
+        actor: (
+            columns.text("column actor_kind")?.to_owned(),
+            columns.text("column actor_id")?.to_owned(),
+        ),
+        action: columns.text("column action")?.to_owned(),
+        target: (
+            columns.text("column target_kind")?.to_owned(),
+            columns.text("column target_id")?.to_owned(),
+        ),
+        facts: columns.parse("column facts", |text| serde_json::from_str(text).ok())?,
+        request_id: columns.text("column request_id")?.to_owned(),
+        address: columns.optional_text("column address")?.map(str::to_owned),
+    };
+    Ok(Unverified::new(record, columns.bytes("column mac")?))
 }

@@ -48,7 +48,27 @@ fn insert_replay(connection: &Connection, replay: &Replay, now: Timestamp) -> Re
 
 /// Appends a change's rows to its shard of the log and moves the head.
 fn append_change(connection: &Connection, change: &Change, at: Timestamp) -> Result<Revision> {
-    let before = find_head(connection, change.shard())?;
+    let rows = change.rows.iter().map(|(subject, nonce)| (subject.kind(), subject.bytes(), *nonce));
+    append_rows(connection, change.shard(), rows, at)
+}
+
+/// Appends a row that says that this shard's history was taken up at an earlier place.
+pub(super) fn append_history(
+    connection: &Connection,
+    shard: u8,
+    nonce: u64,
+    at: Timestamp,
+) -> Result<Revision> {
+    append_rows(connection, shard, [("history", &[0; 16][..], nonce)], at)
+}
+
+fn append_rows<'a>(
+    connection: &Connection,
+    shard: u8,
+    rows: impl IntoIterator<Item = (&'a str, &'a [u8], u64)>,
+    at: Timestamp,
+) -> Result<Revision> {
+    let before = find_head(connection, shard)?;
     let mut revision = before;
     let mut insert = connection
         .prepare_cached(
@@ -56,15 +76,15 @@ fn append_change(connection: &Connection, change: &Change, at: Timestamp) -> Res
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
         .map_err(from_sqlite)?;
-    for (subject, nonce) in &change.rows {
+    for (kind, subject, nonce) in rows {
         revision.number += 1;
         insert
             .execute(params![
                 revision.shard,
                 stored_number(revision)?,
                 nonce.cast_signed(),
-                subject.kind(),
-                subject.bytes(),
+                kind,
+                subject,
                 at.micros(),
             ])
             .map_err(from_sqlite)?;

@@ -1,6 +1,6 @@
 //! How connections are opened: one to write, several to read.
 
-use super::errors::OpenError;
+use super::errors::{OpenError, is_damage};
 use super::lock::open_private;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -44,6 +44,11 @@ pub(super) fn open_writer(
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
     if mode != "wal" {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned() });
+    }
+    // The file was opened to be written: it is its header that says no.
+    if connection.is_readonly("main")? {
+        let fault = "its header forbids writing".to_owned();
+        return Err(OpenError::Damaged { path: path.to_owned(), fault });
     }
     // Every commit is on the disk before its reply leaves.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -105,15 +110,35 @@ fn claim(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Checks the whole file and lists what is damaged.
-pub(super) fn quick_check(path: &Path) -> Result<Vec<String>, OpenError> {
+/// Refuses a file that is not Tenantry's. Changes nothing.
+pub(super) fn recognize(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let id = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+    match id {
+        Ok(APPLICATION_ID) => Ok(()),
+        Ok(_) => Err(OpenError::NotTenantry { path: path.to_owned() }),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            Err(OpenError::NotTenantry { path: path.to_owned() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs `check`, `quick_check` or `integrity_check`, and lists what is damaged.
+pub(super) fn check_pages(
+    connection: &Connection,
+    check: &'static str,
+) -> Result<Vec<String>, OpenError> {
     const FAULTS_MAX: i64 = 20;
-    let connection = open_reader(path)?;
     let mut faults = Vec::new();
-    connection.pragma(None, "quick_check", FAULTS_MAX, |row| {
+    let checked = connection.pragma(None, check, FAULTS_MAX, |row| {
         faults.push(row.get::<_, String>(0)?);
         Ok(())
-    })?;
+    });
+    match checked {
+        // Damage that keeps the check itself from ending.
+        Err(error) if is_damage(&error) => faults.push(error.to_string()),
+        checked => checked?,
+    }
     faults.retain(|fault| fault != "ok");
     Ok(faults)
 }

@@ -5,6 +5,10 @@ use rusqlite::ffi;
 use std::path::PathBuf;
 use tenantry_core::error::{Conflict, Error};
 
+/// What to do about a damaged database.
+pub const RESTORE_HINT: &str = "stop the server, move the data directory away and run \
+     `tenantry restore BACKUP`";
+
 /// Why a store was not opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -38,7 +42,7 @@ pub enum OpenError {
         wanted: &'static str,
     },
     /// The file holds something else.
-    #[error("{} is not a database of Tenantry", path.display())]
+    #[error("{} is not a database of Tenantry; if it was one, its header is damaged: {RESTORE_HINT}", path.display())]
     NotTenantry {
         /// The file.
         path: PathBuf,
@@ -76,15 +80,41 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file is not what was written to it.
+    #[error("{} is damaged ({fault}): {RESTORE_HINT}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first of its faults.
+        fault: String,
+    },
+    /// The file cannot be read for what it is.
+    #[error("the database is damaged: {RESTORE_HINT}")]
+    Unreadable(#[source] rusqlite::Error),
+    /// A lock is held that should be free.
+    #[error("the database is locked")]
+    Busy,
     /// `SQLite` refuses.
     #[error("the database does not open")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
 }
 
 impl OpenError {
     pub(super) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::File { path: path.into(), source }
     }
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Unreadable(error) } else { Self::Sqlite(error) }
+    }
+}
+
+/// True where SQLite says that the file's bytes make no sense.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    let damage = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase];
+    error.sqlite_error_code().is_some_and(|code| damage.contains(&code))
 }
 
 impl From<OpenError> for Error {
@@ -110,8 +140,9 @@ pub(super) fn from_sqlite(error: rusqlite::Error) -> Error {
         (ErrorCode::ConstraintViolation, _) => Error::internal(error),
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => {
             tracing::error!(alarm = "database_corrupt", error = %error,
-                "the database file is damaged: stop, and restore a backup");
-            Error::unavailable(error)
+                "the database file is damaged: {RESTORE_HINT}");
+            // With the hint, for whom it ends a start or a command.
+            Error::unavailable(OpenError::Unreadable(error))
         }
         _ => Error::unavailable(error),
     }

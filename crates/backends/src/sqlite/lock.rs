@@ -59,6 +59,37 @@ impl DataDirLock {
     }
 }
 
+/// Who uses a data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occupation {
+    /// Nobody, and nobody was interrupted.
+    Free,
+    /// The process that wrote this mark.
+    InUse(String),
+    /// Nobody: the last process did not come to its end.
+    Interrupted(String),
+}
+
+/// Looks at the lock of `directory` without taking it. A process that starts in that instant after
+/// a crash may find it taken for a moment.
+///
+/// # Errors
+/// What the file system says; there is no lock file before the first start.
+pub fn look(directory: &Path) -> std::io::Result<Occupation> {
+    let file = File::open(directory.join(LOCK_FILE))?;
+    let mut mark = String::new();
+    (&file).take(MARK_BYTES_MAX).read_to_string(&mut mark)?;
+    let mark = mark.trim().to_owned();
+    if mark.is_empty() {
+        return Ok(Occupation::Free);
+    }
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Occupation::Interrupted(mark)),
+        Err(TryLockError::WouldBlock) => Ok(Occupation::InUse(mark)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 impl Drop for DataDirLock {
     fn drop(&mut self) {
         // What fails here leaves the mark, which costs the next start a check and nothing else.
@@ -102,7 +133,9 @@ mod tests {
         let path = directory.path().join("new/data");
         let first = DataDirLock::acquire(&path).expect("the lock");
         assert!(matches!(DataDirLock::acquire(&path), Err(OpenError::InUse { .. })));
+        assert!(matches!(look(&path).expect("a look"), Occupation::InUse(_)));
         drop(first);
+        assert_eq!(look(&path).expect("a look"), Occupation::Free);
         let second = DataDirLock::acquire(&path).expect("the lock is free again");
         assert!(!second.after_unclean_stop());
     }
@@ -111,6 +144,8 @@ mod tests {
     fn a_mark_that_was_left_is_seen_once() {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join(LOCK_FILE), "running 1\n").expect("a mark");
+        let interrupted = Occupation::Interrupted("running 1".to_owned());
+        assert_eq!(look(directory.path()).expect("a look"), interrupted);
         let lock = DataDirLock::acquire(directory.path()).expect("the lock");
         assert!(lock.after_unclean_stop());
         drop(lock);

@@ -26,6 +26,19 @@ pub(super) fn migrate(connection: &mut Connection, now: Timestamp) -> Result<(),
     apply(connection, MIGRATIONS, now)
 }
 
+/// The newest migration of this version.
+pub(super) fn newest() -> u32 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// The newest migration that was applied, after each was found to be what this version has.
+/// Changes nothing.
+pub(super) fn check_applied(connection: &Connection) -> Result<u32, OpenError> {
+    let applied = list_applied(connection)?;
+    compare(&applied, MIGRATIONS)?;
+    Ok(applied.last().map_or(0, |(number, _)| *number))
+}
+
 fn apply(
     connection: &mut Connection,
     migrations: &'static [Migration],
@@ -40,22 +53,29 @@ fn apply(
          ) STRICT",
     )?;
     let applied = list_applied(connection)?;
+    compare(&applied, migrations)?;
+    for migration in &migrations[applied.len()..] {
+        let Migration { number, name, sql } = *migration;
+        let checksum = digest::digest(&digest::SHA256, sql.as_bytes());
+        run(connection, migration, checksum.as_ref(), now)
+            .map_err(|source| OpenError::Migration { number, name, source })?;
+        tracing::info!(number, name, "the schema was migrated");
+    }
+    Ok(())
+}
+
+/// Refuses what was applied unless it is what `migrations` begins with.
+fn compare(applied: &[(u32, Vec<u8>)], migrations: &'static [Migration]) -> Result<(), OpenError> {
     let known = migrations.last().map_or(0, |migration| migration.number);
     if let Some((number, _)) = applied.last().filter(|(number, _)| *number > known) {
         return Err(OpenError::SchemaTooNew { number: *number, known });
     }
-    for (position, migration) in migrations.iter().enumerate() {
+    for (migration, (applied_number, applied_checksum)) in migrations.iter().zip(applied) {
         let Migration { number, name, sql } = *migration;
         let checksum = digest::digest(&digest::SHA256, sql.as_bytes());
-        if let Some((applied_number, applied_checksum)) = applied.get(position) {
-            if *applied_number != number || applied_checksum != checksum.as_ref() {
-                return Err(OpenError::MigrationChanged { number, name });
-            }
-            continue;
+        if *applied_number != number || applied_checksum != checksum.as_ref() {
+            return Err(OpenError::MigrationChanged { number, name });
         }
-        run(connection, migration, checksum.as_ref(), now)
-            .map_err(|source| OpenError::Migration { number, name, source })?;
-        tracing::info!(number, name, "the schema was migrated");
     }
     Ok(())
 }

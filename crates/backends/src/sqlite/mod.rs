@@ -7,12 +7,15 @@
 //! - `readers`: look-ups on the calling task
 //! - `rows`: rows to records and back
 //! - `changes`: what every change writes beside itself
+//! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
 //!   `audit`, `health`
 
 mod accounts;
 mod audit;
+mod backup;
 mod changes;
+mod check;
 mod connection;
 mod credentials;
 mod errors;
@@ -21,19 +24,24 @@ pub mod lock;
 mod members;
 mod migrations;
 mod readers;
+mod restore;
 mod rows;
 mod service_accounts;
 mod writer;
 
-pub use errors::OpenError;
+pub use backup::{Phase, Snapshot, snapshot};
+pub use check::{FINDINGS_TOLD_MAX, Finding, Findings, Inspection};
+pub use errors::{OpenError, RESTORE_HINT};
 pub use writer::Stats;
 
 use lock::DataDirLock;
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::error::Result;
+use tenantry_core::error::{Error, Result};
 use tenantry_core::store::Committed;
 use writer::Writer;
 
@@ -83,6 +91,9 @@ pub struct SqliteStore {
     writer: Writer,
     lock: DataDirLock,
     path: PathBuf,
+    /// Set for good once damage was seen: what a damaged file says is not to be relied on, and
+    /// what is written to it may be lost.
+    damaged: Arc<AtomicBool>,
 }
 
 impl SqliteStore {
@@ -112,11 +123,11 @@ impl SqliteStore {
         if lock.after_unclean_stop() {
             tracing::warn!("the process before this one did not stop cleanly");
         }
-        Ok(Self { readers, writer, lock, path })
+        Ok(Self { readers, writer, lock, path, damaged: Arc::default() })
     }
 
     /// True where the process before this one did not come to its end. What it acknowledged is
-    /// here; [`quick_check`] tells whether the disk kept it whole.
+    /// here; [`Self::quick_check`] tells whether the disk kept it whole.
     #[must_use]
     pub fn after_unclean_stop(&self) -> bool {
         self.lock.after_unclean_stop()
@@ -134,27 +145,56 @@ impl SqliteStore {
         self.writer.stats()
     }
 
+    /// A check of the whole database, to be run where nobody waits for it: it blocks for long on a
+    /// large one. It has a connection of its own and does not keep the store from being closed. It
+    /// lists the first faults, none where the file is sound; where there are some, nothing is read
+    /// or written from then on.
+    pub fn quick_check(
+        &self,
+    ) -> impl FnOnce() -> Result<Vec<String>, OpenError> + Send + 'static + use<> {
+        let (path, damaged) = (self.path.clone(), Arc::clone(&self.damaged));
+        move || {
+            let reader = connection::open_reader(&path)?;
+            let faults = connection::check_pages(&reader, "quick_check")?;
+            if !faults.is_empty() {
+                damaged.store(true, Ordering::Relaxed);
+            }
+            Ok(faults)
+        }
+    }
+
     /// Runs a job on the writer's thread, in a transaction.
     async fn write(
         &self,
         run: impl FnMut(&Connection) -> Result<Committed> + Send + 'static,
     ) -> Result<Committed> {
-        self.writer.run(Box::new(run)).await
+        self.refuse_if_damaged()?;
+        let outcome = self.writer.run(Box::new(run)).await;
+        self.note_damage(outcome)
     }
 
     /// Runs a read of one statement here and now.
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        self.readers.read(read)
+        self.refuse_if_damaged()?;
+        let outcome = self.readers.read(read);
+        self.note_damage(outcome)
     }
-}
 
-/// Reads a whole database and lists the first of its faults; none where it is sound. Blocks for
-/// long on a large one, on a connection of its own, whoever else has it open.
-///
-/// # Errors
-/// [`OpenError::Sqlite`] where it cannot be read at all.
-pub fn quick_check(database: &Path) -> Result<Vec<String>, OpenError> {
-    connection::quick_check(database)
+    fn refuse_if_damaged(&self) -> Result<()> {
+        if self.damaged.load(Ordering::Relaxed) {
+            return Err(Error::unavailable("the database is damaged"));
+        }
+        Ok(())
+    }
+
+    fn note_damage<T>(&self, outcome: Result<T>) -> Result<T> {
+        if let Err(Error::Unavailable(cause)) = &outcome
+            && matches!(cause.downcast_ref(), Some(OpenError::Unreadable(_)))
+        {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
 }
 
 impl std::fmt::Debug for SqliteStore {

@@ -7,10 +7,9 @@
 mod columns;
 mod json;
 
-pub(super) use columns::damaged;
+pub(super) use columns::{Columns, damaged};
 
 use super::errors::from_sqlite;
-use columns::Columns;
 use json::{
     networks_from_json, networks_to_json, permissions_from_json, permissions_to_json,
     profile_from_json, profile_to_json,

@@ -3,7 +3,7 @@
 use crate::support::{Draw, NOW};
 use crate::{open, options, sql, together};
 use std::pin::Pin;
-use tenantry_backends::sqlite::{SqliteOptions, SqliteStore, quick_check};
+use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::accounts::Account;
 use tenantry_core::credentials::{Credential, Owner};
 use tenantry_core::error::{Error, Result};
@@ -60,7 +60,7 @@ async fn what_was_acknowledged_is_there_and_what_was_refused_is_not() {
 
     let store = SqliteStore::open(&capped).expect("a store that is full opens");
     assert!(!store.after_unclean_stop());
-    assert_eq!(quick_check(store.path()).expect("a check"), Vec::<String>::new());
+    assert_eq!(store.quick_check()().expect("a check"), Vec::<String>::new());
     assert_eq!(check(&store, &draw, root, &accounts, &outcomes).await, count);
     drop(store);
 

@@ -1,5 +1,8 @@
 //! What only the embedded store promises: its file, its lock, its writer.
 
+mod backup;
+mod check;
+mod corruption;
 mod damage;
 mod full;
 mod grouping;

@@ -3,7 +3,7 @@
 use crate::support::{Draw, NOW};
 use crate::{open, options, sql};
 use tenantry_backends::sqlite::lock::{DataDirLock, LOCK_FILE};
-use tenantry_backends::sqlite::{DATABASE_FILE, OpenError, SqliteStore, quick_check};
+use tenantry_backends::sqlite::{DATABASE_FILE, OpenError, SqliteStore};
 use tenantry_core::commit::{Change, Commit, Subject};
 use tenantry_core::store::{AccountStore, AuditStore, CredentialStore};
 
@@ -42,7 +42,7 @@ async fn a_crash_loses_nothing_and_is_noticed() {
     }
     let after = open(crashed.path());
     assert!(after.after_unclean_stop());
-    assert_eq!(quick_check(after.path()).expect("a check"), Vec::<String>::new());
+    assert_eq!(after.quick_check()().expect("a check"), Vec::<String>::new());
     assert!(after.find_account(root, sub_account.id).await.expect("a read").is_some());
     drop(after);
     assert!(!open(crashed.path()).after_unclean_stop(), "a clean stop in between");

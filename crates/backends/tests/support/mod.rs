@@ -36,7 +36,11 @@ pub(crate) struct Organization {
 
 impl Draw {
     pub(crate) fn new() -> Self {
-        let rng = SeededRng::new(7);
+        Self::seeded(7)
+    }
+
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let rng = SeededRng::new(seed);
         let material = SecretsMaterial::generate(&rng).expect("secrets");
         Self { rng, secrets: Secrets::new(&material) }
     }

@@ -5,6 +5,10 @@
 //! never a secret's value. Of what a caller wrote there is the request's id, which is
 //! one sane word, and the subject that their realm gives them.
 
+mod stored;
+
+pub use stored::StoredAuditEvent;
+
 use crate::Plane;
 use crate::actor::{Actor, Context};
 use crate::clock::Timestamp;
@@ -53,6 +57,7 @@ impl Protected for AuditEvent {
     }
 
     fn write_to(&self, mac: &mut MacWriter) {
+        // As `StoredAuditEvent` does, which reads what this seals.
         let Self { id, root, at, actor, action, target, facts, request_id, address } = self;
         mac.bytes(id.as_bytes());
         mac.bytes(root.as_bytes());
@@ -99,6 +104,8 @@ pub enum Action {
     ServiceAccountCreated,
     /// An admin token of the local realm was issued.
     TokenIssued,
+    /// The store was put back from a backup: what happened after it did not happen here.
+    StoreRestored,
 }
 
 impl Action {
@@ -118,6 +125,7 @@ impl Action {
             Self::KeyRevoked => "key.revoked",
             Self::ServiceAccountCreated => "service_account.created",
             Self::TokenIssued => "token.issued",
+            Self::StoreRestored => "store.restored",
         }
     }
 }

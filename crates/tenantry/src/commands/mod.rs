@@ -2,8 +2,11 @@
 //! comes back.
 
 mod accounts;
+mod backup;
+mod doctor;
 mod keys;
 mod organizations;
+mod restore;
 mod serve;
 mod token;
 
@@ -19,6 +22,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
             logging::start(config.log_level);
             serve::serve(&config).await
         }
+        // It tells every finding itself: the alarms of the rows that it reads would say it twice.
+        Command::Doctor(doctor) => doctor::run(&config, &doctor),
         command => {
             // A command tells its outcome itself; of the rest only what is wrong is of interest.
             logging::start(config.log_level.min(tracing::Level::WARN));
@@ -28,7 +33,9 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Token(token) => token::create(&config, token).await,
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
-                Command::Serve => Ok(()),
+                Command::Backup(backup) => backup::run(&config, &backup),
+                Command::Restore(restore) => restore::run(&config, &restore).await,
+                Command::Serve | Command::Doctor(_) => Ok(()),
             }
         }
     }

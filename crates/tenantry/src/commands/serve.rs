@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tenantry_backends::sqlite;
+use tenantry_backends::sqlite::{OpenError, RESTORE_HINT};
 use tenantry_core::Plane;
 use tenantry_core::accounts::{CreatedOrganization, NewOrganization};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
@@ -43,7 +43,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     greet(config, &local.plane, address).await?;
     if local.store.after_unclean_stop() {
-        check_in_background(local.store.path().to_owned());
+        check_in_background(local.store.quick_check());
     }
 
     let (stop, stopped) = watch::channel(false);
@@ -105,15 +105,17 @@ async fn bind_metrics(listen: MetricsListen) -> Result<Option<TcpListener>> {
 
 /// Looks the whole database over while it serves: what a crash may have left is found before a
 /// request stumbles over it.
-fn check_in_background(database: PathBuf) {
+fn check_in_background(
+    check: impl FnOnce() -> std::result::Result<Vec<String>, OpenError> + Send + 'static,
+) {
     tracing::warn!("the last stop was not clean; checking the database");
     // On a thread of its own, which nothing waits for: a stop must not.
-    std::thread::spawn(move || match sqlite::quick_check(&database) {
+    std::thread::spawn(move || match check() {
         Ok(findings) if findings.is_empty() => tracing::info!("the database is sound"),
         Ok(findings) => tracing::error!(
             alarm = "database_corrupt",
             first = findings[0],
-            "the database is damaged: stop, and restore the last backup"
+            "the database is damaged and no more used: {RESTORE_HINT}"
         ),
         Err(error) => tracing::error!(%error, "the database could not be checked"),
     });

@@ -14,7 +14,7 @@ pub(in crate::sqlite) fn damaged(table: &'static str, id: String, problem: &'sta
 }
 
 /// Takes the columns of a row one after the other.
-pub(super) struct Columns<'r> {
+pub(in crate::sqlite) struct Columns<'r> {
     row: &'r Row<'r>,
     from: usize,
     next: usize,
@@ -23,7 +23,7 @@ pub(super) struct Columns<'r> {
 }
 
 impl<'r> Columns<'r> {
-    pub(super) fn new(
+    pub(in crate::sqlite) fn new(
         row: &'r Row<'r>,
         from: usize,
         table: &'static str,
@@ -33,7 +33,7 @@ impl<'r> Columns<'r> {
     }
 
     /// The refusal of this row, with the id from its first column.
-    pub(super) fn damaged(&self, problem: &'static str) -> Error {
+    pub(in crate::sqlite) fn damaged(&self, problem: &'static str) -> Error {
         let id = match self.row.get_ref(self.from) {
             Ok(ValueRef::Blob(bytes)) => bytes.try_into().ok().map(self.print_id),
             _ => None,
@@ -47,7 +47,7 @@ impl<'r> Columns<'r> {
         Ok(value)
     }
 
-    pub(super) fn optional_bytes<const N: usize>(
+    pub(in crate::sqlite) fn optional_bytes<const N: usize>(
         &mut self,
         problem: &'static str,
     ) -> Result<Option<[u8; N]>> {
@@ -58,11 +58,17 @@ impl<'r> Columns<'r> {
         }
     }
 
-    pub(super) fn bytes<const N: usize>(&mut self, problem: &'static str) -> Result<[u8; N]> {
+    pub(in crate::sqlite) fn bytes<const N: usize>(
+        &mut self,
+        problem: &'static str,
+    ) -> Result<[u8; N]> {
         self.optional_bytes(problem)?.ok_or_else(|| self.damaged(problem))
     }
 
-    pub(super) fn optional_text(&mut self, problem: &'static str) -> Result<Option<&'r str>> {
+    pub(in crate::sqlite) fn optional_text(
+        &mut self,
+        problem: &'static str,
+    ) -> Result<Option<&'r str>> {
         match self.value()? {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => {
@@ -72,11 +78,11 @@ impl<'r> Columns<'r> {
         }
     }
 
-    pub(super) fn text(&mut self, problem: &'static str) -> Result<&'r str> {
+    pub(in crate::sqlite) fn text(&mut self, problem: &'static str) -> Result<&'r str> {
         self.optional_text(problem)?.ok_or_else(|| self.damaged(problem))
     }
 
-    pub(super) fn parse_optional<T>(
+    pub(in crate::sqlite) fn parse_optional<T>(
         &mut self,
         problem: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -85,7 +91,7 @@ impl<'r> Columns<'r> {
         text.map(|text| parse(text).ok_or_else(|| self.damaged(problem))).transpose()
     }
 
-    pub(super) fn parse<T>(
+    pub(in crate::sqlite) fn parse<T>(
         &mut self,
         problem: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
@@ -93,7 +99,7 @@ impl<'r> Columns<'r> {
         self.parse_optional(problem, parse)?.ok_or_else(|| self.damaged(problem))
     }
 
-    pub(super) fn convert_optional<T>(
+    pub(in crate::sqlite) fn convert_optional<T>(
         &mut self,
         problem: &'static str,
         convert: impl FnOnce(i64) -> Option<T>,
@@ -107,7 +113,7 @@ impl<'r> Columns<'r> {
         }
     }
 
-    pub(super) fn convert<T>(
+    pub(in crate::sqlite) fn convert<T>(
         &mut self,
         problem: &'static str,
         convert: impl FnOnce(i64) -> Option<T>,
@@ -115,15 +121,18 @@ impl<'r> Columns<'r> {
         self.convert_optional(problem, convert)?.ok_or_else(|| self.damaged(problem))
     }
 
-    pub(super) fn optional_time(&mut self, problem: &'static str) -> Result<Option<Timestamp>> {
+    pub(in crate::sqlite) fn optional_time(
+        &mut self,
+        problem: &'static str,
+    ) -> Result<Option<Timestamp>> {
         self.convert_optional(problem, |micros| Some(Timestamp::from_micros(micros)))
     }
 
-    pub(super) fn time(&mut self, problem: &'static str) -> Result<Timestamp> {
+    pub(in crate::sqlite) fn time(&mut self, problem: &'static str) -> Result<Timestamp> {
         self.convert(problem, |micros| Some(Timestamp::from_micros(micros)))
     }
 
-    pub(super) fn version(&mut self) -> Result<u64> {
+    pub(in crate::sqlite) fn version(&mut self) -> Result<u64> {
         self.convert("column version", |number| number.try_into().ok())
     }
 }

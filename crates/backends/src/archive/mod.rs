@@ -1,0 +1,75 @@
+//! A backup's file: one stream, sealed under a passphrase, that is written and read without
+//! holding more than a chunk of it in memory.
+//!
+//! ```text
+//! head       120 bytes in clear: version, how the key follows from the passphrase, a checksum
+//! chunks     AES-256-GCM, 64 KiB each and the last one shorter; together they hold
+//!   database   kind, length, the database file
+//!   secrets    kind, length, the file of secrets
+//!   manifest   kind, length, JSON: lengths and SHA-256 of the others, schema, time, counts
+//! ```
+//!
+//! Every primitive is a library's: Argon2id from `argon2`, HKDF, HMAC and AES-GCM from
+//! `aws-lc-rs`. How chunks are put together is the STREAM construction of Hoang, Reyhanitabar,
+//! Rogaway and Vizár, with a key for each file, as age has it: a chunk's nonce is its number and
+//! whether it is the last, so that none can be left out, moved, repeated or cut off.
+
+mod head;
+mod manifest;
+mod passphrase;
+mod reader;
+mod stream;
+mod writer;
+
+pub use manifest::{Content, Counts, Manifest};
+pub use passphrase::{Cost, PASSPHRASE_CHARS_MIN, Passphrase};
+pub use reader::ArchiveReader;
+pub use writer::ArchiveWriter;
+
+/// What a section of the stream holds. They come in this order, each once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Database = 1,
+    Secrets = 2,
+    Manifest = 3,
+}
+
+/// Longest file of secrets.
+pub const SECRETS_BYTES_MAX: u64 = 1 << 20;
+
+/// Longest manifest.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a backup's file was not written or not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file is something else.
+    #[error("it is not a backup of Tenantry")]
+    NotABackup,
+    /// A later version wrote it.
+    #[error("its format has version {found}, this Tenantry reads {known}: install a later one")]
+    TooNew {
+        /// Its version.
+        found: u16,
+        /// The newest that this version reads.
+        known: u16,
+    },
+    /// The key that follows from the passphrase is not the one that sealed it.
+    #[error("the passphrase is not the one that it was made with")]
+    WrongPassphrase,
+    /// The passphrase is short enough to be tried out.
+    #[error("the passphrase needs at least {PASSPHRASE_CHARS_MIN} characters")]
+    PassphraseTooShort,
+    /// It is not what was written: some byte differs, or its end is missing.
+    #[error("it is damaged or cut off: {0}")]
+    Damaged(&'static str),
+    /// A limit of the format.
+    #[error("{0}")]
+    TooLarge(&'static str),
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests;

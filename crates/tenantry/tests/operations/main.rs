@@ -1,0 +1,8 @@
+//! What an operator does with the started binary: back up, restore, look over, and what becomes of
+//! each when something goes wrong.
+
+mod backup;
+mod damage;
+mod doctor;
+mod refusals;
+mod support;

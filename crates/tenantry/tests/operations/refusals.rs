@@ -1,0 +1,138 @@
+//! Backups and restores that are refused, or interrupted: all or nothing.
+
+use crate::support::{Site, outcome};
+use std::fs;
+use std::time::Duration;
+
+/// Restores what was made of the backup; the refusal must say `text` and leave nothing.
+fn assert_refused(site: &Site, file: &[u8], texts: &[&str]) {
+    fs::write(site.path("b.backup"), file).expect("written");
+    let refused = site.run(&["restore", "b.backup", "--data-dir", "new"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let told = texts.iter().any(|text| refused.stderr.contains(text));
+    assert!(told && refused.stderr.contains("b.backup"), "{refused:?}");
+    assert_eq!(site.names(), ["a.backup", "b.backup", "data"]);
+}
+
+#[test]
+fn a_flipped_byte_or_a_missing_end_is_found_and_nothing_is_restored() {
+    let site = Site::new();
+    site.run(&["backup", "a.backup"]).good();
+    let file = fs::read(site.path("a.backup")).expect("the backup");
+    let damaged = ["it is damaged or cut off", "it is not a backup of Tenantry"];
+    // The head, borders of chunks, and places all over the rest.
+    let places = [0, 9, 11, 13, 30, 60, 100, 119, 120, 121, 65_655, 65_656, file.len() - 1];
+    for at in places.into_iter().chain((200..file.len()).step_by(9973)) {
+        let mut flipped = file.clone();
+        flipped[at] ^= 0x10;
+        assert_refused(&site, &flipped, &damaged);
+    }
+    for length in [0, 119, 120, 121, 60_000, 65_656, 65_657, file.len() - 1] {
+        assert_refused(&site, &file[..length], &damaged);
+    }
+    assert_refused(&site, &[&file[..], b"x"].concat(), &damaged);
+    assert_refused(&site, b"SQLite format 3\0", &damaged);
+}
+
+#[test]
+fn a_wrong_or_missing_passphrase_is_told_as_such() {
+    let site = Site::new();
+    site.run(&["backup", "a.backup"]).good();
+    let restore = ["restore", "a.backup", "--data-dir", "new"];
+    let with =
+        |passphrase| outcome(site.command(&restore).env("TENANTRY_BACKUP_PASSPHRASE", passphrase));
+    with("correct horse battery stable").refused("the passphrase is not the one");
+    with("too short").refused("at least 12 characters");
+    let nothing = outcome(site.command(&restore).env_remove("TENANTRY_BACKUP_PASSPHRASE"));
+    nothing.refused("--passphrase-file");
+    assert_eq!(site.names(), ["a.backup", "data"]);
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let site = Site::new();
+    site.run(&["backup", "a.backup"]).good();
+    let before = fs::read(site.path("a.backup")).expect("the backup");
+    site.run(&["backup", "a.backup"]).refused("exists");
+    assert!(fs::read(site.path("a.backup")).expect("the backup") == before);
+
+    let database = fs::read(site.data().join("tenantry.db")).expect("the database");
+    site.run(&["restore", "a.backup"]).refused("is not empty");
+    assert!(fs::read(site.data().join("tenantry.db")).expect("the database") == database);
+    fs::create_dir(site.path("other")).expect("a directory");
+    fs::write(site.path("other/file"), "mine").expect("a file");
+    site.run(&["restore", "a.backup", "--data-dir", "other"]).refused("is not empty");
+    assert_eq!(fs::read(site.path("other/file")).expect("the file"), b"mine");
+    fs::create_dir(site.path("empty")).expect("a directory");
+    site.run(&["restore", "a.backup", "--data-dir", "empty"]).good();
+    assert_eq!(site.names(), ["a.backup", "data", "empty", "other"]);
+}
+
+#[test]
+fn a_backup_without_a_database_or_its_secrets_is_refused() {
+    let site = Site::new();
+    site.run(&["backup", "a.backup", "--data-dir", "nowhere"]).refused("there is nothing in");
+    fs::remove_file(site.data().join("secrets.toml")).expect("removed");
+    site.run(&["backup", "a.backup"]).refused("secrets.toml is missing");
+    assert_eq!(site.names(), ["data"]);
+}
+
+#[test]
+fn a_killed_backup_leaves_no_half_file_and_the_next_one_succeeds() {
+    let site = Site::new();
+    let quiet = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command.spawn().expect("the binary")
+    };
+    let before = names_in_data(&site);
+    for delay in (0..12).map(|step| Duration::from_millis(step * 25)) {
+        let mut child = quiet(&["backup", "a.backup"]);
+        std::thread::sleep(delay);
+        child.kill().expect("killed");
+        child.wait().expect("its end");
+        // Nothing under its name, or all of it.
+        if site.path("a.backup").exists() {
+            site.run(&["restore", "a.backup", "--check"]).good();
+            fs::remove_file(site.path("a.backup")).expect("removed");
+        }
+        assert_eq!(names_in_data(&site), before, "a copy in clear was left");
+    }
+    site.run(&["backup", "a.backup"]).good();
+    for delay in (0..12).map(|step| Duration::from_millis(step * 25)) {
+        let mut child = quiet(&["restore", "a.backup", "--data-dir", "new"]);
+        std::thread::sleep(delay);
+        child.kill().expect("killed");
+        child.wait().expect("its end");
+        if site.path("new").exists() {
+            site.run(&["doctor", "--data-dir", "new"]).good();
+            fs::remove_dir_all(site.path("new")).expect("removed");
+        }
+    }
+    site.run(&["restore", "a.backup", "--data-dir", "new"]).good();
+    assert_eq!(site.names(), ["a.backup", "data", "new"]);
+}
+
+/// The files that are not SQLite's own, which come and go with connections.
+fn names_in_data(site: &Site) -> Vec<String> {
+    let mut names = crate::support::names(&site.data());
+    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+    names
+}
+
+#[test]
+fn a_backup_with_forged_rows_is_restored_only_where_that_is_accepted() {
+    let site = Site::new();
+    site.sql("UPDATE accounts SET name = 'forged'");
+    site.run(&["backup", "a.backup"]).good();
+    let account = site.organization["account_id"].as_str().expect("an id");
+    let restore = ["restore", "a.backup", "--data-dir", "new"];
+    let refused = site.run(&restore).refused("are not what was written");
+    assert!(refused.stderr.contains(&format!("accounts {account}")), "{refused:?}");
+    assert_eq!(site.names(), ["a.backup", "data"]);
+    site.run(&[&restore[..], &["--accept-wrong-rows"]].concat()).good();
+    let server = site.serve(&site.path("new"));
+    let (status, _) =
+        server.post("/v1/keys/verify", site.master_key(), &serde_json::json!({ "key": "x" }));
+    assert_ne!(status, 200, "a forged row was believed");
+}
