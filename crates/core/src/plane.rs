@@ -10,12 +10,15 @@ use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
+use crate::verify::Misses;
 use std::sync::Arc;
 
 /// The rules, and all that they need from outside.
 pub struct Plane {
     /// What is remembered.
     pub(crate) store: Arc<dyn Store>,
+    /// The budget for wrong credentials.
+    pub(crate) misses: Misses,
     /// What this node knows of changes.
     pub(crate) cluster: Cluster,
     /// What time it is.
@@ -42,6 +45,8 @@ pub struct Policy {
     pub service_accounts_max: u32,
     /// Credentials in the verify cache.
     pub cache_entries: usize,
+    /// Look-ups a second that find nothing.
+    pub misses_per_second_max: u32,
 }
 
 impl Default for Policy {
@@ -50,6 +55,7 @@ impl Default for Policy {
             key_prefix: KeyPrefix::default(),
             service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
             cache_entries: limits::VERIFY_CACHE_ENTRIES,
+            misses_per_second_max: limits::MISSES_PER_SECOND_MAX,
         }
     }
 }
@@ -76,6 +82,7 @@ impl Plane {
     pub fn new(parts: Parts) -> Self {
         Self {
             cluster: Cluster::single(parts.policy.cache_entries),
+            misses: Misses::new(parts.policy.misses_per_second_max),
             store: parts.store,
             clock: parts.clock,
             rng: parts.rng,

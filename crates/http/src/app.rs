@@ -3,6 +3,7 @@
 
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
+use crate::server::HEADERS_MAX;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
@@ -99,7 +100,16 @@ impl App {
     }
 
     /// Answers a request.
-    pub async fn handle(&self, mut request: Request, peer: Peer) -> Response {
+    pub async fn handle(&self, request: Request, peer: Peer) -> Response {
+        self.answer(request, peer, None).await
+    }
+
+    /// Answers a request that there is no room for.
+    pub async fn shed(&self, request: Request, peer: Peer) -> Response {
+        self.answer(request, peer, Some(Refusal::Overloaded)).await
+    }
+
+    async fn answer(&self, mut request: Request, peer: Peer, refused: Option<Refusal>) -> Response {
         let started = self.state.plane.clock().monotonic();
         let request_id = self.request_id(request.headers());
         let method = request.method().clone();
@@ -107,7 +117,7 @@ impl App {
         request.extensions_mut().insert(RequestId(request_id.clone()));
         request.extensions_mut().insert(peer);
 
-        let (route, mut response) = match self.check(&request) {
+        let (route, mut response) = match refused.map_or_else(|| self.check(&request), Err) {
             Err(refusal) => (None, refusal.into_response()),
             Ok(()) => self.dispatch(request, peer).await,
         };
@@ -169,6 +179,10 @@ impl App {
         let uri = request.uri();
         if uri.path().len() + uri.query().map_or(0, str::len) > URI_BYTES_MAX {
             return Err(Refusal::UriTooLong);
+        }
+        // HTTP/1 is held to it before; HTTP/2 only to the sum of their sizes.
+        if request.headers().len() > HEADERS_MAX {
+            return Err(Refusal::HeadTooLarge);
         }
         check_host(request.version(), uri, request.headers())?;
         let prefix = &self.state.plane.policy().key_prefix;

@@ -80,7 +80,7 @@ pub(crate) fn context(parts: &Parts, actor: Actor) -> Result<Context, Error> {
     Ok(Context { actor, request_id, address: peer(parts)?.address() })
 }
 
-fn peer(parts: &Parts) -> Result<Peer, Error> {
+pub(crate) fn peer(parts: &Parts) -> Result<Peer, Error> {
     parts
         .extensions
         .get::<Peer>()

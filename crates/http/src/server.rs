@@ -19,7 +19,7 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// Largest head of a request, in bytes.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields of a request.
-const HEADERS_MAX: usize = 100;
+pub(crate) const HEADERS_MAX: usize = 100;
 /// How long requests that are under way may take to end once the server stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 /// Pause after an accept that failed, as it does when descriptors run out.

@@ -35,6 +35,9 @@ pub struct Settings {
     /// Credentials held by the verify cache (default: 1000000)
     #[arg(long, global = true, env = "TENANTRY_CACHE_ENTRIES")]
     pub cache_entries: Option<usize>,
+    /// Look-ups a second that find nothing, of bearers and of questions each (default: 2000)
+    #[arg(long, global = true, env = "TENANTRY_MISSES_PER_SECOND_MAX")]
+    pub misses_per_second_max: Option<u32>,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -50,6 +53,7 @@ struct File {
     key_prefix: Option<String>,
     service_accounts_max: Option<u32>,
     cache_entries: Option<usize>,
+    misses_per_second_max: Option<u32>,
     log_level: Option<String>,
     #[serde(default)]
     local_realm: LocalRealm,
@@ -115,6 +119,7 @@ impl Config {
         };
         let service_accounts_max = settings.service_accounts_max.or(file.service_accounts_max);
         let cache_entries = settings.cache_entries.or(file.cache_entries);
+        let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
         Ok(Self {
             data_dir: settings
                 .data_dir
@@ -127,6 +132,7 @@ impl Config {
                 key_prefix,
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
+                misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
             },
             local_realm_platform_wide: file.local_realm.platform_wide,
             log_level,

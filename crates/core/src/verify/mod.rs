@@ -8,16 +8,20 @@ mod authenticate;
 mod cache;
 mod judge;
 mod known;
+mod misses;
 
 pub use cache::VerifyCache;
 pub use judge::{Code, Verdict};
 pub use known::{Known, Slot};
+pub(crate) use misses::Misses;
+pub use misses::network;
 
 use crate::Plane;
 use crate::actor::Actor;
 use crate::error::{Error, Result};
 use crate::permissions::{Permission, Right};
 use crate::secrets::{Presented, Tag, plain};
+use misses::Source;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -56,8 +60,9 @@ impl Plane {
     /// Verifies a credential of the caller's tree, or of any tree for a platform key.
     ///
     /// # Errors
-    /// A missing permission of the caller; [`Error::Unavailable`] where the store is needed and
-    /// does not answer. A refusal of the credential is a [`Verdict`], not an error.
+    /// A missing permission of the caller; [`Error::RateLimited`] for a credential that is not in
+    /// the cache where too many were looked up in vain; [`Error::Unavailable`] where the store is
+    /// needed and does not answer. A refusal of the credential is a [`Verdict`], not an error.
     pub async fn verify(&self, actor: &Actor, question: &Question<'_>) -> Result<Verdict> {
         actor.require(Right::KeysVerify)?;
         let (presented, client_id) = match question.credential {
@@ -69,7 +74,8 @@ impl Plane {
         let Some(presented) = presented else {
             return Ok(Verdict::unknown(Code::Malformed));
         };
-        let known = match self.find_known(&presented.tag(&self.secrets)).await {
+        let source = source(actor, question.address);
+        let known = match self.find_known(&presented.tag(&self.secrets), source).await {
             Ok(known) => known,
             // A forged row has raised its alarm; to the caller it does not exist.
             Err(Error::Integrity { .. }) => None,
@@ -89,14 +95,15 @@ impl Plane {
         Ok(Verdict::known(code, known))
     }
 
-    /// What is known of a credential: from the cache, else from the store.
-    async fn find_known(&self, tag: &Tag) -> Result<Option<Arc<Known>>> {
+    /// What is known of a credential: from the cache, else from the store, which is asked only
+    /// while `source` has not asked for too much that is not there.
+    async fn find_known(&self, tag: &Tag, source: Option<Source>) -> Result<Option<Arc<Known>>> {
         let cache = &self.cluster.cache;
         if let Some(known) = cache.find(tag) {
             return Ok(Some(known));
         }
         if cache.is_unknown(tag, self.clock.monotonic()) {
-            return Ok(None);
+            return self.still_unknown(source);
         }
         let slot = match cache.enter(tag).await {
             // Somebody else looked the same credential up in the meantime.
@@ -104,15 +111,31 @@ impl Plane {
             cache::Entered::Vacant(slot) => slot,
         };
         if cache.is_unknown(tag, self.clock.monotonic()) {
-            return Ok(None);
+            return self.still_unknown(source);
         }
+        let now = self.clock.monotonic();
+        let source = source.filter(|_| !self.misses.is_familiar(tag));
+        source.map_or(Ok(()), |source| self.misses.take(source, now))?;
         let epochs = cache.epochs();
         let Some(found) = self.store.find_credential_by_tag(tag).await? else {
             cache.remember_unknown(*tag, self.clock.monotonic());
             return Ok(None);
         };
+        if let Some(source) = source {
+            self.misses.give_back(source, now);
+        }
         let read = known::Read::open(found, tag, &self.secrets)?;
         Ok(Some(cache.fill(slot, read, epochs)))
+    }
+
+    /// A bearer pays for a wrong key each time, a question only for a look-up.
+    fn still_unknown(&self, source: Option<Source>) -> Result<Option<Arc<Known>>> {
+        match source {
+            Some(source @ Source::Bearer(_)) => {
+                self.misses.charge(source, self.clock.monotonic()).map(|()| None)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// How a credential's accounts stand, looked up again where a change has made that unknown.
@@ -140,5 +163,16 @@ impl Plane {
             standing = standing.and(status);
         }
         Ok(standing)
+    }
+}
+
+/// Who answers for a question about a credential that does not exist: the end client where its
+/// address is named, so that one who guesses leaves the caller's other clients alone. The operator
+/// answers to nobody.
+fn source(actor: &Actor, address: Option<IpAddr>) -> Option<Source> {
+    match (actor, address) {
+        (Actor::Operator(_), _) | (Actor::Member(_), None) => None,
+        (Actor::Key(_) | Actor::Member(_), Some(address)) => Some(Source::client(address)),
+        (Actor::Key(key), None) => Some(Source::Caller(key.id)),
     }
 }

@@ -9,6 +9,7 @@ mod grants;
 mod input;
 mod json_api;
 mod members;
+mod misses;
 mod operator;
 mod service_accounts;
 mod support;
