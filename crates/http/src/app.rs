@@ -3,7 +3,7 @@
 
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
-use crate::server::HEADERS_MAX;
+use crate::server::{HEADERS_MAX, Limits};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
@@ -33,6 +33,8 @@ const REQUEST_ID: &str = "x-request-id";
 pub struct AppState {
     pub(crate) plane: Arc<Plane>,
     pub(crate) readiness: Arc<Readiness>,
+    /// How long a body may take to arrive.
+    pub(crate) body_deadline: Duration,
 }
 
 /// Whether the server wants requests.
@@ -89,8 +91,16 @@ impl App {
     /// The surface of a plane.
     #[must_use]
     pub fn new(plane: Arc<Plane>) -> Self {
-        let state = AppState { plane, readiness: Arc::default() };
+        let body_deadline = Limits::default().body_deadline;
+        let state = AppState { plane, readiness: Arc::default(), body_deadline };
         Self { state, router: Arc::new(Router::new(ROUTES)) }
+    }
+
+    /// The same with another deadline for bodies.
+    #[must_use]
+    pub fn with_body_deadline(mut self, deadline: Duration) -> Self {
+        self.state.body_deadline = deadline;
+        self
     }
 
     /// What `/readyz` tells, to be changed when the server stops.

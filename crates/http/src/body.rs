@@ -7,14 +7,11 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use std::time::Duration;
 use tenantry_core::error::{Error, Problem, Violation};
 use tenantry_core::json::{self, Json};
 
 /// Largest body of an ordinary request, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
-/// How long a body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Members that only the server sets, in any dialect's spelling. A body that names one is refused:
 /// nobody is to believe that it was obeyed.
@@ -76,9 +73,9 @@ pub(crate) struct OptionalJsonBody(pub(crate) Option<Json>);
 impl FromRequest<AppState> for JsonBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
-        let bytes = read(request).await?;
+        let bytes = read(request, state).await?;
         let value = parse(&bytes)?;
         Ok(Self { bytes, value })
     }
@@ -87,9 +84,9 @@ impl FromRequest<AppState> for JsonBody {
 impl FromRequest<AppState> for OptionalJsonBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
-        let bytes = read(request).await?;
+        let bytes = read(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -104,7 +101,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
 
 /// Reads a whole body, within its limits. No content coding is undone: a small body cannot become
 /// a large one.
-pub(crate) async fn read(request: Request) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(request: Request, state: &AppState) -> Result<Bytes, Refusal> {
     let plain = request
         .headers()
         .get_all(header::CONTENT_ENCODING)
@@ -114,7 +111,7 @@ pub(crate) async fn read(request: Request) -> Result<Bytes, Refusal> {
         return Err(Refusal::UnsupportedMediaType);
     }
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_DEADLINE, collect(body)).await {
+    match tokio::time::timeout(state.body_deadline, collect(body)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Refusal::BodyTimeout),
     }

@@ -1,5 +1,9 @@
 //! Settings: from flags, then `TENANTRY_*` variables, then `tenantry.toml`, then defaults.
 
+mod network;
+
+pub use network::{NetworkConfig, NetworkSettings};
+
 use crate::{Failure, Result};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -38,6 +42,9 @@ pub struct Settings {
     /// Look-ups a second that find nothing, of bearers and of questions each (default: 2000)
     #[arg(long, global = true, env = "TENANTRY_MISSES_PER_SECOND_MAX")]
     pub misses_per_second_max: Option<u32>,
+    /// What clients may take of the server
+    #[command(flatten)]
+    pub network: NetworkSettings,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -77,6 +84,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
+    /// The listener on the network.
+    pub network: NetworkConfig,
     /// What the plane's rules take from the operator.
     pub policy: Policy,
     /// Whether the built-in realm's `super_admin` may act for every organization.
@@ -91,7 +100,7 @@ impl Config {
     /// # Errors
     /// [`Failure::Setting`] that names the setting and what would be right.
     pub fn load(settings: &Settings) -> Result<Self> {
-        let file = read_file(settings.config.as_deref())?;
+        let (file, network) = read_file(settings.config.as_deref())?;
         let text = |set: &Option<String>, file: Option<String>| set.clone().or(file);
 
         let listen = settings.listen.or(file.listen);
@@ -127,6 +136,7 @@ impl Config {
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from("tenantry-data")),
             listen,
+            network: settings.network.or(&network)?,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             policy: Policy {
                 key_prefix,
@@ -152,13 +162,21 @@ impl Config {
     }
 }
 
-fn read_file(named: Option<&Path>) -> Result<File> {
+fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings)> {
     let path = named.unwrap_or_else(|| Path::new(FILE));
+    let bad = |error: toml::de::Error| {
+        Failure::Setting(format!("{}: {}", path.display(), error.message()))
+    };
     match std::fs::read_to_string(path) {
-        Ok(text) => toml::from_str(&text)
-            .map_err(|error| Failure::Setting(format!("{}: {}", path.display(), error.message()))),
+        Ok(text) => {
+            let mut rest: toml::Table = toml::from_str(&text).map_err(bad)?;
+            let settings = NetworkSettings::names().into_iter();
+            let network: toml::Table =
+                settings.filter_map(|name| rest.remove_entry(&name)).collect();
+            Ok((rest.try_into().map_err(bad)?, network.try_into().map_err(bad)?))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            Ok(File::default())
+            Ok((File::default(), NetworkSettings::default()))
         }
         Err(error) => Err(Failure::Io(format!("read {}", path.display()), error)),
     }
@@ -183,6 +201,19 @@ mod tests {
         assert_eq!(config.policy.service_accounts_max, 7);
         assert_eq!(config.policy.key_prefix.as_str(), "acme");
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn the_networks_settings_are_read_from_the_file_too() {
+        let text = "requests-max = 7\nidle-timeout = 9\nkey-prefix = \"acme\"";
+        let network = NetworkSettings { idle_timeout: Some(8), ..NetworkSettings::default() };
+        let limits = load(text, Settings { network, ..Settings::default() });
+        let limits = limits.expect("good").network.limits;
+        assert_eq!((limits.requests_max, limits.idle_deadline.as_secs()), (7, 8));
+        for text in ["head-timeout = 0", "head-timeout = 3601", "requests-max = 0"] {
+            let error = load(text, Settings::default()).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("--{}", &text[..12])), "{error}");
+        }
     }
 
     #[test]

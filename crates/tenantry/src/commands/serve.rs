@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::secrets_file::write_private;
 use crate::wiring::{self, Missing};
-use crate::{Failure, Result, output};
+use crate::{Failure, Result, descriptors, output};
 use std::fs;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
@@ -26,6 +26,13 @@ use tokio::sync::watch;
 pub(crate) async fn serve(config: &Config) -> Result<()> {
     let local = wiring::open(config, Missing::Create)?;
     let app = App::new(local.plane.clone());
+    let limits = config.network.limits.clone().within(descriptors::raise());
+    tracing::info!(
+        connections_max = limits.connections_max,
+        connections_per_address_max = limits.connections_per_address_max,
+        "limits"
+    );
+    let served = server::Network { limits };
     let network = TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::Io(format!("listen on {}", config.listen), error))?;
@@ -45,7 +52,8 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     };
     let readiness = app.readiness();
     let owner = rustix::process::geteuid().as_raw();
-    let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
+    let network =
+        tokio::spawn(server::serve_network(app.clone(), network, served, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
     let mut terminate = listen_for(SignalKind::terminate())?;
