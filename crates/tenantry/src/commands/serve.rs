@@ -40,6 +40,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         .local_addr()
         .map_err(|error| Failure::Io("read the address that is listened on".to_owned(), error))?;
     let operator = bind_operator_socket(&config.operator_socket())?;
+    // Before anybody is told where the server is: whoever reads it may stop it right then.
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
     greet(config, &local.plane, address).await?;
     if local.store.after_unclean_stop() {
         check_in_background(local.store.clone());
@@ -56,8 +59,6 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         tokio::spawn(server::serve_network(app.clone(), network, served, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
-    let mut terminate = listen_for(SignalKind::terminate())?;
-    let mut interrupt = listen_for(SignalKind::interrupt())?;
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();
