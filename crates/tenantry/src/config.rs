@@ -24,7 +24,7 @@ pub struct Settings {
     /// Directory of the store, its secrets and the operator's socket (default: ./tenantry-data)
     #[arg(long, global = true, env = "TENANTRY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Address to serve on; loopback only (default: 127.0.0.1:8080)
+    /// Address to serve on; off loopback only with TLS or behind a proxy (default: 127.0.0.1:8080)
     #[arg(long, global = true, env = "TENANTRY_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Most bytes that the database file may grow to (default: none)
@@ -105,12 +105,8 @@ impl Config {
 
         let listen = settings.listen.or(file.listen);
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-        if !listen.ip().is_loopback() {
-            return Err(Failure::Setting(format!(
-                "--listen {listen}: only loopback addresses are served, since requests carry \
-                 credentials in clear; listen on 127.0.0.1 and let a proxy that ends TLS forward to it"
-            )));
-        }
+        let network = settings.network.or(&network)?;
+        network.check_listen(listen)?;
         let key_prefix = match text(&settings.key_prefix, file.key_prefix) {
             None => KeyPrefix::default(),
             Some(prefix) => KeyPrefix::parse(&prefix).ok_or_else(|| {
@@ -136,7 +132,7 @@ impl Config {
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from("tenantry-data")),
             listen,
-            network: settings.network.or(&network)?,
+            network,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             policy: Policy {
                 key_prefix,
@@ -222,14 +218,48 @@ mod tests {
         assert!(error.to_string().contains("lissten"), "{error}");
     }
 
+    fn listening(address: &str, network: NetworkSettings) -> Result<Config> {
+        let listen = Some(address.parse().expect("an address"));
+        load("", Settings { listen, network, ..Settings::default() })
+    }
+
     #[test]
-    fn only_loopback_is_served() {
+    fn case_101_without_tls_or_a_proxy_only_loopback_is_served() {
         for address in ["0.0.0.0:8080", "192.0.2.1:80", "[::]:8080"] {
-            let listen = Some(address.parse().expect("an address"));
-            let error = load("", Settings { listen, ..Settings::default() }).expect_err(address);
-            assert!(error.to_string().contains("loopback"), "{error}");
+            let error = listening(address, NetworkSettings::default()).expect_err(address);
+            for word in ["loopback", "--tls-cert", "--plaintext-behind-proxy", "--trusted-proxy"] {
+                assert!(error.to_string().contains(word), "{error}");
+            }
         }
-        let listen = Some("[::1]:0".parse().expect("an address"));
-        assert!(load("", Settings { listen, ..Settings::default() }).is_ok());
+        assert!(listening("[::1]:0", NetworkSettings::default()).is_ok());
+    }
+
+    #[test]
+    fn off_loopback_tls_or_named_proxies_are_needed() {
+        let path = || Some(PathBuf::from("x.pem"));
+        let tls = NetworkSettings { tls_cert: path(), tls_key: path(), ..Default::default() };
+        assert!(listening("0.0.0.0:443", tls.clone()).is_ok());
+        let half = NetworkSettings { tls_key: None, ..tls.clone() };
+        let proxied = |networks: &[&str]| NetworkSettings {
+            plaintext_behind_proxy: Some(true),
+            trusted_proxy: Some(networks.iter().map(ToString::to_string).collect()),
+            ..Default::default()
+        };
+        let config = listening("0.0.0.0:80", proxied(&["10.1.2.3/8", "192.0.2.1"]));
+        let networks: Vec<String> =
+            config.expect("good").network.proxies.trusted.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32"]);
+        let both =
+            NetworkSettings { tls_cert: path(), tls_key: path(), ..proxied(&["10.0.0.0/8"]) };
+        for (settings, name) in [
+            (half, "--tls-cert needs --tls-key"),
+            (proxied(&[]), "--trusted-proxy"),
+            (proxied(&["0.0.0.0/0"]), "everybody"),
+            (proxied(&["example.com"]), "--trusted-proxy"),
+            (both, "exclude"),
+        ] {
+            let error = listening("0.0.0.0:80", settings).expect_err(name).to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

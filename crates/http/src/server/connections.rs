@@ -3,9 +3,11 @@
 use super::admission::{Admission, Seat};
 use super::limits::{self, Limits};
 use super::patience::{Activity, Patient};
+use super::proxies::Proxies;
 use crate::app::{App, Peer};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::Response;
 use hyper::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -13,12 +15,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Everything that connections of one listener share.
 pub(super) struct Connections {
     pub(super) admission: Arc<Admission>,
+    pub(super) proxies: Arc<Proxies>,
     server: Server,
     graceful: GracefulShutdown,
 }
@@ -28,18 +32,21 @@ pub(super) struct Connections {
 pub(super) struct Server {
     app: App,
     builder: Arc<auto::Builder<TokioExecutor>>,
-    limits: Arc<Limits>,
+    pub(super) limits: Arc<Limits>,
+    proxies: Arc<Proxies>,
 }
 
 impl Connections {
-    pub(super) fn new(app: App, limits: &Limits) -> Self {
+    pub(super) fn new(app: App, limits: &Limits, proxies: Proxies) -> Self {
+        let proxies = Arc::new(proxies);
         let server = Server {
             app: app.with_body_deadline(limits.body_deadline),
             builder: Arc::new(builder(limits)),
             limits: Arc::new(limits.clone()),
+            proxies: proxies.clone(),
         };
         let admission = Admission::new(limits.clone());
-        Self { admission, server, graceful: GracefulShutdown::new() }
+        Self { admission, proxies, server, graceful: GracefulShutdown::new() }
     }
 
     /// What a task of its own needs to serve a connection.
@@ -83,7 +90,9 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
 
 /// Who is at the other end, and their place where places are counted.
 pub(super) enum Client {
-    Network(Seat, std::net::IpAddr),
+    Network(Seat, IpAddr),
+    /// A trusted proxy, who says for whom each request is.
+    Proxy(Seat, IpAddr),
     Operator,
 }
 
@@ -97,13 +106,13 @@ impl Server {
     ) {
         let activity = Activity::new();
         let stream = Patient::new(stream, activity.clone(), &self.limits);
-        let (app, client) = (self.app, Arc::new(client));
+        let (app, client) = (self.app, Arc::new((client, self.proxies)));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (app, client) = (app.clone(), client.clone());
             let under_way = activity.begin(request.version() == Version::HTTP_2);
             async move {
                 let _under_way = under_way;
-                let response = answer(&app, request.map(Body::new), &client).await;
+                let response = answer(&app, request.map(Body::new), &client.0, &client.1).await;
                 Ok::<_, Infallible>(response)
             }
         });
@@ -115,17 +124,17 @@ impl Server {
     }
 }
 
-async fn answer(app: &App, request: Request, client: &Client) -> axum::response::Response {
-    match client {
-        Client::Operator => app.handle(request, Peer::Operator).await,
-        Client::Network(seat, address) => {
-            let peer = Peer::Network(*address);
-            match seat.enter(*address) {
-                Some(_permit) => app.handle(request, peer).await,
-                // A server that is busy is not one to restart.
-                None if request.uri().path() == "/livez" => app.handle(request, peer).await,
-                None => app.shed(request, peer).await,
-            }
-        }
+async fn answer(app: &App, request: Request, client: &Client, proxies: &Proxies) -> Response {
+    let (seat, address) = match client {
+        Client::Operator => return app.handle(request, Peer::Operator).await,
+        Client::Network(seat, address) => (seat, *address),
+        Client::Proxy(seat, address) => (seat, proxies.client(*address, request.headers())),
+    };
+    let peer = Peer::Network(address);
+    match seat.enter(address) {
+        Some(_permit) => app.handle(request, peer).await,
+        // A server that is busy is not one to restart.
+        None if request.uri().path() == "/livez" => app.handle(request, peer).await,
+        None => app.shed(request, peer).await,
     }
 }

@@ -4,9 +4,13 @@ mod admission;
 mod connections;
 mod limits;
 mod patience;
+mod proxies;
+mod tls;
 
 pub(crate) use limits::HEADERS_MAX;
 pub use limits::{DRAIN_DEADLINE, Limits};
+pub use proxies::Proxies;
+pub use tls::{Tls, TlsProblem};
 
 use crate::app::App;
 use connections::{Client, Connections};
@@ -16,12 +20,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// What the network is served with.
 #[derive(Default)]
 pub struct Network {
     /// What clients may take of the server.
     pub limits: Limits,
+    /// The certificate; without one, requests come in clear.
+    pub tls: Option<Tls>,
+    /// Proxies in front.
+    pub proxies: Proxies,
 }
 
 /// What a client is told that there is no room for. Its request is not read.
@@ -32,16 +42,19 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
 pub async fn serve_network(
     app: App,
     listener: TcpListener,
-    network: Network,
+    mut network: Network,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Connections::new(app, &network.limits);
+    let connections = Connections::new(app, &network.limits, network.proxies);
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => accept(&connections, stream, address),
+                Ok((stream, address)) => {
+                    let acceptor = network.tls.as_mut().map(Tls::acceptor);
+                    accept(&connections, stream, address, acceptor);
+                }
                 Err(error) => pause(&error).await,
             },
         }
@@ -50,17 +63,38 @@ pub async fn serve_network(
     connections.drain().await;
 }
 
-fn accept(connections: &Connections, stream: TcpStream, address: SocketAddr) {
+fn accept(
+    connections: &Connections,
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+) {
     let address = address.ip().to_canonical();
-    let Some(seat) = connections.admission.connect(address, false) else {
+    if !connections.proxies.admit(address) {
+        tracing::debug!(%address, "a connection was turned away: it is no trusted proxy's");
+        return;
+    }
+    let proxy = connections.proxies.trust(address);
+    let Some(seat) = connections.admission.connect(address, proxy) else {
         tracing::debug!(%address, "a connection was turned away: there are too many");
-        let _ = stream.try_write(NO_ROOM);
+        if acceptor.is_none() {
+            let _ = stream.try_write(NO_ROOM);
+        }
         return;
     };
     // Replies are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);
     let (server, watcher) = connections.server();
-    tokio::spawn(server.serve(stream, Client::Network(seat, address), watcher));
+    let client = if proxy { Client::Proxy(seat, address) } else { Client::Network(seat, address) };
+    match acceptor {
+        None => tokio::spawn(server.serve(stream, client, watcher)),
+        Some(acceptor) => tokio::spawn(async move {
+            let handshake = timeout(server.limits.head_deadline, acceptor.accept(stream)).await;
+            if let Ok(Ok(stream)) = handshake {
+                server.serve(stream, client, watcher).await;
+            }
+        }),
+    };
 }
 
 /// Serves the operator on the socket in the data directory until `stop` completes. `owner` is the
@@ -71,7 +105,7 @@ pub async fn serve_operator(
     owner: u32,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Connections::new(app, &Limits::default());
+    let connections = Connections::new(app, &Limits::default(), Proxies::default());
     let seats = Arc::new(Semaphore::new(OPERATOR_CONNECTIONS_MAX));
     tokio::pin!(stop);
     loop {

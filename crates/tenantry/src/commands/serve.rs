@@ -6,7 +6,6 @@ use crate::wiring::{self, Missing};
 use crate::{Failure, Result, descriptors, output};
 use std::fs;
 use std::io::{ErrorKind, IsTerminal as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +23,14 @@ use tokio::sync::watch;
 /// Serves until SIGTERM or SIGINT, then lets requests that are under way end. A second signal ends
 /// them at once.
 pub(crate) async fn serve(config: &Config) -> Result<()> {
+    // First, so that a refused start leaves nothing behind.
+    let tls = match &config.network.tls {
+        None => None,
+        Some((certificate, key)) => {
+            let tls = server::Tls::load(certificate, key);
+            Some(tls.map_err(|problem| Failure::Setting(problem.to_string()))?)
+        }
+    };
     let local = wiring::open(config, Missing::Create)?;
     let app = App::new(local.plane.clone());
     let limits = config.network.limits.clone().within(descriptors::raise());
@@ -32,7 +39,8 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         connections_per_address_max = limits.connections_per_address_max,
         "limits"
     );
-    let served = server::Network { limits };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let served = server::Network { limits, tls, proxies: config.network.proxies.clone() };
     let network = TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::Io(format!("listen on {}", config.listen), error))?;
@@ -43,7 +51,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     // Before anybody is told where the server is: whoever reads it may stop it right then.
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
-    greet(config, &local.plane, address).await?;
+    greet(config, &local.plane, &format!("{scheme}://{address}")).await?;
     if local.store.after_unclean_stop() {
         check_in_background(local.store.clone());
     }
@@ -110,16 +118,16 @@ fn bind_operator_socket(path: &Path) -> Result<UnixListener> {
 }
 
 /// Says where the server is, and on the first start what to try.
-async fn greet(config: &Config, plane: &Plane, address: SocketAddr) -> Result<()> {
+async fn greet(config: &Config, plane: &Plane, base: &str) -> Result<()> {
     let context = Context {
         actor: Actor::Operator(OperatorActor { organization: None }),
         request_id: "serve".into(),
         address: None,
     };
     match plane.initialize(&context, first_organization()?).await {
-        Ok(created) => introduce(config, address, &created),
+        Ok(created) => introduce(config, base, &created),
         Err(Error::Conflict(Conflict::AlreadyInitialized)) => {
-            output::line(&format!("Tenantry is serving http://{address}"));
+            output::line(&format!("Tenantry is serving {base}"));
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -135,7 +143,7 @@ fn first_organization() -> Result<NewOrganization> {
     })
 }
 
-fn introduce(config: &Config, address: SocketAddr, created: &CreatedOrganization) -> Result<()> {
+fn introduce(config: &Config, base: &str, created: &CreatedOrganization) -> Result<()> {
     let secret = created.secret.reveal();
     let tenant = created.account.id.to_uuid();
     let (shown, bearer) = if std::io::stdout().is_terminal() {
@@ -152,17 +160,17 @@ fn introduce(config: &Config, address: SocketAddr, created: &CreatedOrganization
     let (binary, data_dir) = (binary.display(), absolute(&config.data_dir)?);
     let data_dir = data_dir.display();
     output::line(&format!(
-        r#"Tenantry is serving http://{address}
+        r#"Tenantry is serving {base}
 
 The organization {tenant} was created. {shown}
 
 Try the three contracts:
 
-curl -X POST 'http://{address}/sub-accounts/create' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/json' -d '{{"name":"alpha-007","allow_concurrent_calls":10}}'
+curl -X POST '{base}/sub-accounts/create' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/json' -d '{{"name":"alpha-007","allow_concurrent_calls":10}}'
 
-curl -X POST 'http://{address}/api/v1/accounts' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/vnd.api+json' -d '{{"data":{{"type":"accounts","attributes":{{"name":"Metropolitan Museum"}}}}}}'
+curl -X POST '{base}/api/v1/accounts' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/vnd.api+json' -d '{{"data":{{"type":"accounts","attributes":{{"name":"Metropolitan Museum"}}}}}}'
 
-curl -X POST 'http://{address}/api/v1/admin/service-account/create' -H "Authorization: Bearer $('{binary}' --data-dir '{data_dir}' token --tenant {tenant} --role tenant_admin)" -H 'x-tenantid: {tenant}' -H 'Accept: application/json'
+curl -X POST '{base}/api/v1/admin/service-account/create' -H "Authorization: Bearer $('{binary}' --data-dir '{data_dir}' token --tenant {tenant} --role tenant_admin)" -H 'x-tenantid: {tenant}' -H 'Accept: application/json'
 "#
     ));
     Ok(())

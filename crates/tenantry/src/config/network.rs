@@ -2,9 +2,12 @@
 
 use crate::{Failure, Result};
 use clap::Args as _;
+use ipnet::IpNet;
 use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
-use tenantry_http::server::Limits;
+use tenantry_http::server::{Limits, Proxies};
 
 /// Longest time that a client may be given, in seconds.
 const SECONDS_MAX: u64 = 3600;
@@ -38,6 +41,25 @@ pub struct NetworkSettings {
     /// Seconds that a connection may wait for its next request (default: 60)
     #[arg(long, global = true, env = "TENANTRY_IDLE_TIMEOUT")]
     pub idle_timeout: Option<u64>,
+    /// PEM file of the certificate chain; read again when it changes
+    #[arg(long, global = true, env = "TENANTRY_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key, which not everybody may read
+    #[arg(long, global = true, env = "TENANTRY_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Network whose X-Forwarded-For is believed; may be repeated (separated by commas in the variable)
+    #[arg(
+        long,
+        global = true,
+        env = "TENANTRY_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Option<Vec<String>>,
+    /// Serve in clear off loopback, to the trusted proxies alone, which end TLS
+    #[arg(long, global = true, env = "TENANTRY_PLAINTEXT_BEHIND_PROXY", num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub plaintext_behind_proxy: Option<bool>,
 }
 
 /// Settings in force.
@@ -45,6 +67,10 @@ pub struct NetworkSettings {
 pub struct NetworkConfig {
     /// What clients may take of the server, before the process's own limits are looked at.
     pub limits: Limits,
+    /// Files of the certificate and its key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Proxies in front.
+    pub proxies: Proxies,
 }
 
 impl NetworkSettings {
@@ -100,7 +126,57 @@ impl NetworkSettings {
                 default.requests_per_address_max,
             )?,
         };
-        Ok(NetworkConfig { limits })
+        let cert = self.tls_cert.as_ref().or(file.tls_cert.as_ref());
+        let tls = match (cert, self.tls_key.as_ref().or(file.tls_key.as_ref())) {
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            (None, None) => None,
+            (Some(_), None) => return Err(setting("--tls-cert needs --tls-key")),
+            (None, Some(_)) => return Err(setting("--tls-key needs --tls-cert")),
+        };
+        let trusted = self.trusted_proxy.as_ref().or(file.trusted_proxy.as_ref());
+        let trusted = trusted.into_iter().flatten().map(|text| network(text));
+        let trusted = trusted.collect::<Result<Vec<_>>>()?;
+        let plaintext = self.plaintext_behind_proxy.or(file.plaintext_behind_proxy);
+        let required = plaintext.unwrap_or(false);
+        if required && trusted.is_empty() {
+            return Err(setting(
+                "--plaintext-behind-proxy: name the proxy's network with --trusted-proxy; nobody \
+                 else is served in clear",
+            ));
+        }
+        if required && tls.is_some() {
+            return Err(setting("--plaintext-behind-proxy and --tls-cert exclude each other"));
+        }
+        Ok(NetworkConfig { limits, tls, proxies: Proxies { trusted, required } })
+    }
+}
+
+impl NetworkConfig {
+    /// Refuses to carry credentials in clear over a network.
+    pub(super) fn check_listen(&self, listen: SocketAddr) -> Result<()> {
+        if listen.ip().is_loopback() || self.tls.is_some() || self.proxies.required {
+            return Ok(());
+        }
+        Err(Failure::Setting(format!(
+            "--listen {listen}: only loopback addresses are served in clear, since requests carry \
+             credentials; set --tls-cert and --tls-key, or, behind a proxy that ends TLS, \
+             --plaintext-behind-proxy and --trusted-proxy"
+        )))
+    }
+}
+
+fn setting(problem: &str) -> Failure {
+    Failure::Setting(problem.to_owned())
+}
+
+/// A network, or one address of it. One that holds everybody is refused.
+fn network(text: &str) -> Result<IpNet> {
+    let network = text.parse::<IpNet>().ok();
+    let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    match network {
+        Some(network) if network.prefix_len() > 0 => Ok(network.trunc()),
+        Some(_) => Err(setting("--trusted-proxy: a network of prefix length 0 is everybody")),
+        None => Err(setting("--trusted-proxy: a network such as 10.0.0.0/8, or an address")),
     }
 }
 

@@ -8,6 +8,7 @@ mod command_line;
 mod draining;
 mod first_start;
 mod nesting;
+mod off_loopback;
 mod revocation;
 mod service_accounts;
 mod sub_accounts;

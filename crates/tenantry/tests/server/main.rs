@@ -2,7 +2,10 @@
 //! get meanwhile. Numbers in test names are the abuse cases of `docs/design/security.md`.
 
 mod crowd;
+mod http2;
 mod patience;
+mod proxies;
 mod sizes;
 mod smuggling;
 mod support;
+mod tls;

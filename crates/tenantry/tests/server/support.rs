@@ -32,7 +32,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(limits: Limits) -> Self {
-        Self::start_with(Network { limits }).await
+        Self::start_with(Network { limits, ..Network::default() }).await
     }
 
     pub(crate) async fn start_with(network: Network) -> Self {
