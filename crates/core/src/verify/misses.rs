@@ -113,8 +113,9 @@ pub(crate) struct Misses {
 }
 
 impl Misses {
+    /// A budget of so many misses a second of the whole node, at least one.
     pub(crate) fn new(per_second: u32) -> Self {
-        let full = Bucket::full(per_second, Duration::ZERO);
+        let full = Bucket::full(per_second.max(1), Duration::ZERO);
         Self {
             buckets: Mutex::new(Buckets {
                 sources: HashMap::new(),
@@ -250,6 +251,13 @@ mod tests {
         assert!(misses.take(address(2), NOW).is_ok());
         assert!(misses.take(address(1), NOW + retry_after * 2).is_ok());
         assert_eq!(drained(&misses, address(3)), burst);
+    }
+
+    #[test]
+    fn a_cap_of_none_is_one() {
+        let misses = Misses::new(0);
+        assert!(drained(&misses, address(1)) > 0);
+        assert!(matches!(misses.take(address(1), NOW), Err(Error::RateLimited { .. })));
     }
 
     #[test]
