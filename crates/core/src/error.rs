@@ -39,6 +39,12 @@ pub enum Error {
         /// Its value.
         max: u32,
     },
+    /// Too many wrong credentials: wait, and present a good one.
+    #[error("too many credentials that open nothing")]
+    RateLimited {
+        /// How long to wait.
+        retry_after: std::time::Duration,
+    },
     /// A part of the product that this version does not have.
     #[error("not implemented: {0}")]
     NotImplemented(&'static str),

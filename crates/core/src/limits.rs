@@ -59,3 +59,17 @@ pub const RETRIES_MAX: u32 = 8;
 pub const DATABASE_PASSWORD_BYTES_MAX: usize = 1024;
 /// Longest host name of a customer's database, in bytes (RFC 1035 §2.3.4).
 pub const DATABASE_HOST_BYTES_MAX: usize = 253;
+/// Wrong credentials of one client address (IPv6: one /64) a second, in the long run.
+pub const MISSES_PER_ADDRESS_PER_SECOND: u32 = 20;
+/// Unknown keys a second that one caller of the verify call may ask about, in the long run, where
+/// it does not name the end client's address.
+pub const MISSES_PER_CALLER_PER_SECOND: u32 = 500;
+/// Look-ups a second that find nothing, of all bearers together and of all questions together,
+/// unless configured.
+pub const MISSES_PER_SECOND_MAX: u32 = 2_000;
+/// Seconds' worth of misses that may come at once.
+pub const MISS_BURST_SECONDS: f64 = 10.0;
+/// Sources of wrong credentials that are told apart at once.
+pub const MISS_SOURCES_MAX: usize = 65_536;
+/// Credentials remembered as good for a look-up although their address's budget is spent.
+pub const FAMILIAR_ENTRIES_MAX: usize = 65_536;

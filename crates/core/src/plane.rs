@@ -11,7 +11,7 @@ use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
-use crate::verify::Tally;
+use crate::verify::{Misses, Tally};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -19,6 +19,8 @@ use tokio::sync::Mutex;
 pub struct Plane {
     /// What is remembered.
     pub(crate) store: Arc<dyn Store>,
+    /// The budget for wrong credentials.
+    pub(crate) misses: Misses,
     /// What this node knows of changes.
     pub(crate) cluster: Cluster,
     /// What verifications were answered, and which credentials they used.
@@ -49,6 +51,8 @@ pub struct Policy {
     pub service_accounts_max: u32,
     /// Credentials in the verify cache.
     pub cache_entries: usize,
+    /// Look-ups a second that find nothing.
+    pub misses_per_second_max: u32,
 }
 
 impl Default for Policy {
@@ -57,6 +61,7 @@ impl Default for Policy {
             key_prefix: KeyPrefix::default(),
             service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
             cache_entries: limits::VERIFY_CACHE_ENTRIES,
+            misses_per_second_max: limits::MISSES_PER_SECOND_MAX,
         }
     }
 }
@@ -84,6 +89,7 @@ impl Plane {
         Self {
             cluster: Cluster::single(parts.policy.cache_entries),
             tally: Tally::default(),
+            misses: Misses::new(parts.policy.misses_per_second_max),
             store: parts.store,
             clock: parts.clock,
             rng: parts.rng,

@@ -4,6 +4,7 @@
 use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
+use crate::server::{HEADERS_MAX, Limits};
 use crate::traffic::{RouteTraffic, Traffic};
 use axum::body::Body;
 use axum::extract::Request;
@@ -36,6 +37,8 @@ const REQUEST_ID: &str = "x-request-id";
 pub struct AppState {
     pub(crate) plane: Arc<Plane>,
     pub(crate) readiness: Arc<Readiness>,
+    /// How long a body may take to arrive.
+    pub(crate) body_deadline: Duration,
 }
 
 /// Whether the server wants requests.
@@ -145,8 +148,16 @@ impl App {
             request_id_prefix: u64::from_be_bytes(rng::draw(plane.rng())),
             requests: AtomicU64::new(0),
         };
-        let state = AppState { plane, readiness: Arc::default() };
+        let body_deadline = Limits::default().body_deadline;
+        let state = AppState { plane, readiness: Arc::default(), body_deadline };
         Self { state, options, shared: Arc::new(shared) }
+    }
+
+    /// The same with another deadline for bodies.
+    #[must_use]
+    pub fn with_body_deadline(mut self, deadline: Duration) -> Self {
+        self.state.body_deadline = deadline;
+        self
     }
 
     /// What `/readyz` tells, to be changed when the server stops.
@@ -174,7 +185,16 @@ impl App {
     }
 
     /// Answers a request.
-    pub async fn handle(&self, mut request: Request, peer: Peer) -> Response {
+    pub async fn handle(&self, request: Request, peer: Peer) -> Response {
+        self.answer(request, peer, None).await
+    }
+
+    /// Answers a request that there is no room for.
+    pub async fn shed(&self, request: Request, peer: Peer) -> Response {
+        self.answer(request, peer, Some(Refusal::Overloaded)).await
+    }
+
+    async fn answer(&self, mut request: Request, peer: Peer, refused: Option<Refusal>) -> Response {
         let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let begun = Begun {
             at: self.state.plane.clock().monotonic(),
@@ -184,9 +204,9 @@ impl App {
             family: Family::of(request.uri().path()),
             peer,
         };
-        if self.options.short_cut && is_verification(&request) {
+        if self.options.short_cut && refused.is_none() && is_verification(&request) {
             let (parts, body) = request.into_parts();
-            let response = match check_host(parts.version, &parts.uri, &parts.headers) {
+            let response = match check_head(parts.version, &parts.uri, &parts.headers) {
                 Ok(()) => {
                     let answer = verify::answer(&self.state, peer, &parts.headers, body);
                     AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| panicked())
@@ -197,7 +217,7 @@ impl App {
         }
         request.extensions_mut().insert(RequestId(begun.id.clone()));
         request.extensions_mut().insert(peer);
-        let (route, response) = match check(&request) {
+        let (route, response) = match refused.map_or_else(|| check(&request), Err) {
             Err(refusal) => (None, refusal.into_response()),
             Ok(()) => self.dispatch(request, peer).await,
         };
@@ -278,7 +298,7 @@ fn check(request: &Request) -> Result<(), Refusal> {
     if uri.path().len() + uri.query().map_or(0, str::len) > URI_BYTES_MAX {
         return Err(Refusal::UriTooLong);
     }
-    check_host(request.version(), uri, request.headers())?;
+    check_head(request.version(), uri, request.headers())?;
     let looks_secret = |text: &str| {
         let text = decode(text);
         plain::looks_like_secret(&text) || looks_like_jwt(&text)
@@ -316,6 +336,15 @@ fn looks_like_jwt(text: &str) -> bool {
 /// logged by whoever forwards them.
 const CREDENTIAL_PARAMETERS: [&str; 6] =
     ["api_key", "apikey", "access_token", "client_secret", "key", "token"];
+
+/// What holds for every request's head, on whichever way it is answered.
+fn check_head(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    // HTTP/1 is held to it before; HTTP/2 only to the sum of their sizes.
+    if headers.len() > HEADERS_MAX {
+        return Err(Refusal::HeadTooLarge);
+    }
+    check_host(version, uri, headers)
+}
 
 /// RFC 9112 §3.2: exactly one `Host` in HTTP/1.1; HTTP/2 names the authority in its own field.
 fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {

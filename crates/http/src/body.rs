@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use std::time::Duration;
 use tenantry_core::error::{Error, Problem, Violation};
 use tenantry_core::json::{self, Json};
 use tenantry_core::limits;
@@ -18,8 +17,6 @@ use tenantry_core::limits;
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Largest body of a bulk request, in bytes.
 pub(crate) const BULK_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long a body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Members that only the server sets, in any dialect's spelling. A body that names one is refused:
 /// nobody is to believe that it was obeyed.
@@ -81,10 +78,10 @@ pub(crate) struct BulkJsonBody(pub(crate) JsonBody);
 impl FromRequest<AppState> for BulkJsonBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
         require_no_coding(request.headers())?;
-        let bytes = read_body(request.into_body(), BULK_BODY_BYTES_MAX).await?;
+        let bytes = read_body(request.into_body(), state, BULK_BODY_BYTES_MAX).await?;
         let value = json::parse_within(&bytes, limits::BULK_JSON_NODES_MAX);
         let value = value.map_err(|problem| Error::Malformed(problem.text()))?;
         Ok(Self(JsonBody { bytes, value }))
@@ -105,18 +102,18 @@ impl JsonBody {
 impl FromRequest<AppState> for JsonBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
-        Self::from_bytes(read(request).await?)
+        Self::from_bytes(read(request, state).await?)
     }
 }
 
 impl FromRequest<AppState> for OptionalJsonBody {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Refusal> {
         require_plain_json(request.headers())?;
-        let bytes = read(request).await?;
+        let bytes = read(request, state).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -131,13 +128,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Json, Refusal> {
 
 /// Reads a whole body, within its limits. No content coding is undone: a small body cannot become
 /// a large one.
-pub(crate) async fn read(request: Request) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(request: Request, state: &AppState) -> Result<Bytes, Refusal> {
     require_no_coding(request.headers())?;
-    read_body(request.into_body(), BODY_BYTES_MAX).await
+    read_body(request.into_body(), state, BODY_BYTES_MAX).await
 }
 
 /// As [`read`], for a body whose head was looked at already, of at most `bytes_max` bytes.
-pub(crate) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_body(
+    mut body: Body,
+    state: &AppState,
+    bytes_max: usize,
+) -> Result<Bytes, Refusal> {
     // A small body comes with its head and is there at once, in one piece: no timer for that.
     let first = match body.frame().now_or_never() {
         Some(None) => return Ok(Bytes::new()),
@@ -152,7 +153,7 @@ pub(crate) async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes,
         return Ok(first);
     }
     let rest = Limited::new(body, bytes_max - first.len());
-    match tokio::time::timeout(BODY_DEADLINE, rest.collect()).await {
+    match tokio::time::timeout(state.body_deadline, rest.collect()).await {
         Ok(Ok(rest)) if first.is_empty() => Ok(rest.to_bytes()),
         Ok(Ok(rest)) => Ok(Bytes::from([&first[..], &rest.to_bytes()[..]].concat())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),

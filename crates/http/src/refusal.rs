@@ -5,11 +5,15 @@ use crate::dialects::{accounts, service_accounts, sub_accounts};
 use crate::native;
 use crate::routes::Family;
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::{Error, Unauthenticated};
+
+/// When a client that met an overloaded server may come back.
+const OVERLOAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a request gets no ordinary answer: a refusal of the rules, or of HTTP itself.
 #[derive(Clone, Debug)]
@@ -31,6 +35,10 @@ pub(crate) enum Refusal {
     BodyTimeout,
     /// The request's target is longer than any path.
     UriTooLong,
+    /// The head has more fields than a request needs.
+    HeadTooLarge,
+    /// More requests are under way than the server takes on. Nothing was done.
+    Overloaded,
     /// `x-tenantid` is missing or not one UUID.
     InvalidTenant,
     /// The body has a member that this call does not take.
@@ -81,8 +89,12 @@ pub(crate) fn render(
                 let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
+            Error::RateLimited { retry_after } => {
+                insert_retry_after(headers, *retry_after);
+            }
             _ => {}
         },
+        Refusal::Overloaded => insert_retry_after(headers, OVERLOAD_PAUSE),
         Refusal::MethodNotAllowed { allow } => {
             if let Ok(value) = HeaderValue::from_str(allow) {
                 headers.insert(header::ALLOW, value);
@@ -95,11 +107,18 @@ pub(crate) fn render(
         Refusal::UnsupportedMediaType
         | Refusal::NotAcceptable
         | Refusal::UriTooLong
+        | Refusal::HeadTooLarge
         | Refusal::InvalidTenant
         | Refusal::BodyNotSupported
         | Refusal::OutcomeUnknown => {}
     }
     response
+}
+
+/// Whole seconds (RFC 9110 §10.2.3), never so few that the client comes too early.
+fn insert_retry_after(headers: &mut HeaderMap, wait: Duration) {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
 }
 
 fn log(error: &Error, request_id: &str) {
@@ -119,6 +138,7 @@ fn log(error: &Error, request_id: &str) {
         | Error::Malformed(_)
         | Error::Conflict(_)
         | Error::LimitReached { .. }
+        | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}
     }
 }

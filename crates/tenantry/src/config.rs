@@ -1,5 +1,9 @@
 //! Settings: from flags, then `TENANTRY_*` variables, then `tenantry.toml`, then defaults.
 
+mod network;
+
+pub use network::{NetworkConfig, NetworkSettings};
+
 use crate::{Failure, Result};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -20,7 +24,7 @@ pub struct Settings {
     /// Directory of the store, its secrets and the operator's socket (default: ./tenantry-data)
     #[arg(long, global = true, env = "TENANTRY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Address to serve on; loopback only (default: 127.0.0.1:8080)
+    /// Address to serve on; off loopback only with TLS or behind a proxy (default: 127.0.0.1:8080)
     #[arg(long, global = true, env = "TENANTRY_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Address to serve /metrics on; loopback only, `off` for none (default: 127.0.0.1:9090)
@@ -38,6 +42,12 @@ pub struct Settings {
     /// Credentials held by the verify cache (default: 1000000)
     #[arg(long, global = true, env = "TENANTRY_CACHE_ENTRIES")]
     pub cache_entries: Option<usize>,
+    /// Look-ups a second that find nothing, of bearers and of questions each (default: 2000)
+    #[arg(long, global = true, env = "TENANTRY_MISSES_PER_SECOND_MAX")]
+    pub misses_per_second_max: Option<u32>,
+    /// What clients may take of the server
+    #[command(flatten)]
+    pub network: NetworkSettings,
     /// Of the verifications that were answered, one in this many is logged (default: 100)
     #[arg(long, global = true, env = "TENANTRY_ACCESS_LOG_SAMPLE")]
     pub access_log_sample: Option<u64>,
@@ -58,6 +68,7 @@ struct File {
     service_accounts_max: Option<u32>,
     cache_entries: Option<usize>,
     access_log_sample: Option<u64>,
+    misses_per_second_max: Option<u32>,
     log_level: Option<String>,
     #[serde(default)]
     local_realm: LocalRealm,
@@ -83,6 +94,8 @@ pub struct Config {
     pub metrics: MetricsListen,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
+    /// The listener on the network.
+    pub network: NetworkConfig,
     /// What the plane's rules take from the operator.
     pub policy: Policy,
     /// Whether the built-in realm's `super_admin` may act for every organization.
@@ -125,17 +138,13 @@ impl Config {
     /// # Errors
     /// [`Failure::Setting`] that names the setting and what would be right.
     pub fn load(settings: &Settings) -> Result<Self> {
-        let file = read_file(settings.config.as_deref())?;
+        let (file, network) = read_file(settings.config.as_deref())?;
         let text = |set: &Option<String>, file: Option<String>| set.clone().or(file);
 
         let listen = settings.listen.or(file.listen);
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-        if !listen.ip().is_loopback() {
-            return Err(Failure::Setting(format!(
-                "--listen {listen}: only loopback addresses are served, since requests carry \
-                 credentials in clear; listen on 127.0.0.1 and let a proxy that ends TLS forward to it"
-            )));
-        }
+        let network = settings.network.or(&network)?;
+        network.check_listen(listen)?;
         let key_prefix = match text(&settings.key_prefix, file.key_prefix) {
             None => KeyPrefix::default(),
             Some(prefix) => KeyPrefix::parse(&prefix).ok_or_else(|| {
@@ -153,6 +162,7 @@ impl Config {
         };
         let service_accounts_max = settings.service_accounts_max.or(file.service_accounts_max);
         let cache_entries = settings.cache_entries.or(file.cache_entries);
+        let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
         Ok(Self {
             data_dir: settings
                 .data_dir
@@ -163,11 +173,13 @@ impl Config {
             metrics: MetricsListen::parse(
                 text(&settings.metrics_listen, file.metrics_listen).as_deref(),
             )?,
+            network,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             policy: Policy {
                 key_prefix,
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
+                misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
             },
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             local_realm_platform_wide: file.local_realm.platform_wide,
@@ -188,13 +200,21 @@ impl Config {
     }
 }
 
-fn read_file(named: Option<&Path>) -> Result<File> {
+fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings)> {
     let path = named.unwrap_or_else(|| Path::new(FILE));
+    let bad = |error: toml::de::Error| {
+        Failure::Setting(format!("{}: {}", path.display(), error.message()))
+    };
     match std::fs::read_to_string(path) {
-        Ok(text) => toml::from_str(&text)
-            .map_err(|error| Failure::Setting(format!("{}: {}", path.display(), error.message()))),
+        Ok(text) => {
+            let mut rest: toml::Table = toml::from_str(&text).map_err(bad)?;
+            let settings = NetworkSettings::names().into_iter();
+            let network: toml::Table =
+                settings.filter_map(|name| rest.remove_entry(&name)).collect();
+            Ok((rest.try_into().map_err(bad)?, network.try_into().map_err(bad)?))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            Ok(File::default())
+            Ok((File::default(), NetworkSettings::default()))
         }
         Err(error) => Err(Failure::Io(format!("read {}", path.display()), error)),
     }
@@ -222,9 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn the_networks_settings_are_read_from_the_file_too() {
+        let text = "requests-max = 7\nidle-timeout = 9\nkey-prefix = \"acme\"";
+        let network = NetworkSettings { idle_timeout: Some(8), ..NetworkSettings::default() };
+        let limits = load(text, Settings { network, ..Settings::default() });
+        let limits = limits.expect("good").network.limits;
+        assert_eq!((limits.requests_max, limits.idle_deadline.as_secs()), (7, 8));
+        for text in ["head-timeout = 0", "head-timeout = 3601", "requests-max = 0"] {
+            let error = load(text, Settings::default()).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("--{}", &text[..12])), "{error}");
+        }
+    }
+
+    #[test]
     fn unknown_settings_are_refused_by_name() {
         let error = load("lissten = \"x\"", Settings::default()).expect_err("unknown");
         assert!(error.to_string().contains("lissten"), "{error}");
+    }
+
+    fn listening(address: &str, network: NetworkSettings) -> Result<Config> {
+        let listen = Some(address.parse().expect("an address"));
+        load("", Settings { listen, network, ..Settings::default() })
     }
 
     #[test]
@@ -238,13 +276,42 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_is_served() {
+    fn case_101_without_tls_or_a_proxy_only_loopback_is_served() {
         for address in ["0.0.0.0:8080", "192.0.2.1:80", "[::]:8080"] {
-            let listen = Some(address.parse().expect("an address"));
-            let error = load("", Settings { listen, ..Settings::default() }).expect_err(address);
-            assert!(error.to_string().contains("loopback"), "{error}");
+            let error = listening(address, NetworkSettings::default()).expect_err(address);
+            for word in ["loopback", "--tls-cert", "--plaintext-behind-proxy", "--trusted-proxy"] {
+                assert!(error.to_string().contains(word), "{error}");
+            }
         }
-        let listen = Some("[::1]:0".parse().expect("an address"));
-        assert!(load("", Settings { listen, ..Settings::default() }).is_ok());
+        assert!(listening("[::1]:0", NetworkSettings::default()).is_ok());
+    }
+
+    #[test]
+    fn off_loopback_tls_or_named_proxies_are_needed() {
+        let path = || Some(PathBuf::from("x.pem"));
+        let tls = NetworkSettings { tls_cert: path(), tls_key: path(), ..Default::default() };
+        assert!(listening("0.0.0.0:443", tls.clone()).is_ok());
+        let half = NetworkSettings { tls_key: None, ..tls.clone() };
+        let proxied = |networks: &[&str]| NetworkSettings {
+            plaintext_behind_proxy: Some(true),
+            trusted_proxy: Some(networks.iter().map(ToString::to_string).collect()),
+            ..Default::default()
+        };
+        let config = listening("0.0.0.0:80", proxied(&["10.1.2.3/8", "192.0.2.1"]));
+        let networks: Vec<String> =
+            config.expect("good").network.proxies.trusted.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32"]);
+        let both =
+            NetworkSettings { tls_cert: path(), tls_key: path(), ..proxied(&["10.0.0.0/8"]) };
+        for (settings, name) in [
+            (half, "--tls-cert needs --tls-key"),
+            (proxied(&[]), "--trusted-proxy"),
+            (proxied(&["0.0.0.0/0"]), "everybody"),
+            (proxied(&["example.com"]), "--trusted-proxy"),
+            (both, "exclude"),
+        ] {
+            let error = listening("0.0.0.0:80", settings).expect_err(name).to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 pub mod config;
+mod descriptors;
 mod logging;
 mod metrics;
 mod output;

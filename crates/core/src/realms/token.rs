@@ -17,6 +17,7 @@ use crate::text::{Line, Name};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, Validation};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A token whose signature and claims are right. What it may do depends on the tenant asked for.
@@ -35,9 +36,16 @@ impl Plane {
     /// Admits an admin JWT. `realm` is the realm that the request selects, if it selects one.
     ///
     /// # Errors
-    /// [`Error::NotAuthenticated`], for whatever reason.
-    pub fn authenticate_member(&self, token: &str, realm: Option<&str>) -> Result<Admitted<'_>> {
-        self.realms.admit(token, realm, self.clock.now())
+    /// [`Error::NotAuthenticated`], for whatever reason; [`Error::RateLimited`] where the address
+    /// has presented too many tokens that are refused.
+    pub fn authenticate_member(
+        &self,
+        token: &str,
+        realm: Option<&str>,
+        address: Option<IpAddr>,
+    ) -> Result<Admitted<'_>> {
+        let admitted = self.realms.admit(token, realm, self.clock.now());
+        admitted.map_err(|error| self.misses.refuse_token(error, address, self.clock.monotonic()))
     }
 }
 

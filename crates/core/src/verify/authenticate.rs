@@ -2,13 +2,14 @@
 //! every node at once; a verification's caller is looked up like any other credential.
 
 use super::known::Read;
+use super::misses::Source;
 use super::{Code, Verifier};
 use crate::Plane;
 use crate::actor::{Actor, KeyActor, Scope};
 use crate::credentials::Owner;
 use crate::error::{Error, Result, Unauthenticated};
 use crate::permissions::Right;
-use crate::secrets::Presented;
+use crate::secrets::{Presented, Tag};
 use std::net::IpAddr;
 
 const INVALID: Error = Error::NotAuthenticated(Unauthenticated::Invalid);
@@ -18,13 +19,37 @@ impl Plane {
     ///
     /// # Errors
     /// [`Error::NotAuthenticated`] for a key that is unknown or does not verify, without saying
-    /// which; [`Error::Unavailable`].
+    /// which; [`Error::RateLimited`] where the address has presented too many of them;
+    /// [`Error::Unavailable`].
     pub async fn authenticate(&self, bearer: &str, address: Option<IpAddr>) -> Result<Actor> {
-        let presented = Presented::key(bearer).ok_or(INVALID)?;
+        let source = address.map(Source::bearer);
+        let now = self.clock.monotonic();
+        let Some(presented) = Presented::key(bearer) else {
+            return Err(self.misses.refuse(source, now));
+        };
         let tag = presented.tag(&self.secrets);
-        let found = self.store.find_credential_by_tag(&tag).await.map_err(refuse)?;
+        let paying = source.filter(|_| !self.misses.is_familiar(&tag));
+        paying.map_or(Ok(()), |source| self.misses.take(source, now))?;
+        match self.holder(&tag, address).await {
+            Ok(actor) => {
+                if let Some(source) = paying {
+                    self.misses.give_back(source, now);
+                }
+                self.misses.remember(tag);
+                Ok(actor)
+            }
+            Err(error @ Error::NotAuthenticated(_)) => {
+                self.misses.forget(&tag);
+                Err(if paying.is_some() { error } else { self.misses.refuse(source, now) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn holder(&self, tag: &Tag, address: Option<IpAddr>) -> Result<Actor> {
+        let found = self.store.find_credential_by_tag(tag).await.map_err(refuse)?;
         let found = found.ok_or(INVALID)?;
-        let read = Read::open(found, &tag, &self.secrets).map_err(refuse)?;
+        let read = Read::open(found, tag, &self.secrets).map_err(refuse)?;
         let standing = read.standing();
         let owner = read.credential.owner;
         let known = read.to_known();
@@ -56,18 +81,23 @@ impl Plane {
         bearer: &str,
         address: Option<IpAddr>,
     ) -> Result<Verifier> {
-        let presented = Presented::key(bearer).ok_or(INVALID)?;
-        let known = self.find_known(&presented.tag(&self.secrets)).await.map_err(refuse)?;
-        let known = known.ok_or(INVALID)?;
+        let source = address.map(Source::bearer);
+        let wrong = || self.misses.refuse(source, self.clock.monotonic());
+        let Some(presented) = Presented::key(bearer) else {
+            return Err(wrong());
+        };
+        let known = self.find_known(&presented.tag(&self.secrets), source).await;
+        let known = known.map_err(refuse)?.ok_or(INVALID)?;
         let standing = self.standing_of(&known).await.map_err(refuse)?;
         if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {
-            return Err(INVALID);
+            return Err(wrong());
         }
         let scope = match known.account() {
             Some(account) => Scope::Account { account: account.id, root: account.root() },
             None => Scope::Plane,
         };
-        Ok(Verifier { scope, allowed: known.grants.has(Right::KeysVerify) })
+        let allowed = known.grants.has(Right::KeysVerify);
+        Ok(Verifier { scope, allowed, key: Some(known.id) })
     }
 }
 

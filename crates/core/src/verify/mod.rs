@@ -8,22 +8,26 @@ mod authenticate;
 mod cache;
 mod judge;
 mod known;
+mod misses;
 mod tally;
 
 pub(crate) use cache::Epoch;
 pub use cache::VerifyCache;
 pub use judge::{Code, Verdict};
 pub use known::{Kind, Known, Slot};
+pub(crate) use misses::Misses;
+pub use misses::network;
 pub(crate) use tally::Tally;
 
 use crate::Plane;
 use crate::accounts::Account;
 use crate::actor::Scope;
 use crate::error::{Denial, Error, Result};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, CredentialId};
 use crate::limits;
 use crate::permissions::{Permission, Right};
 use crate::secrets::{Presented, Protected as _, Tag, plain};
+use misses::Source;
 use std::net::IpAddr;
 
 /// What is asked.
@@ -62,6 +66,8 @@ impl std::fmt::Debug for Asked<'_> {
 pub struct Verifier {
     scope: Scope,
     allowed: bool,
+    /// The key that asks; the operator has none.
+    key: Option<CredentialId>,
 }
 
 impl Verifier {
@@ -72,7 +78,7 @@ impl Verifier {
             Some(id) => Scope::Account { account: id, root: id },
             None => Scope::Plane,
         };
-        Self { scope, allowed: true }
+        Self { scope, allowed: true, key: None }
     }
 }
 
@@ -90,19 +96,20 @@ impl Plane {
     /// Verifies a credential of the caller's tree, or of any tree for a platform key.
     ///
     /// # Errors
-    /// A missing permission of the caller; [`Error::Unavailable`] where the store is needed and
-    /// does not answer. A refusal of the credential is a [`Verdict`], not an error.
+    /// A missing permission of the caller; [`Error::RateLimited`] for a credential that is not in
+    /// the cache where too many were looked up in vain; [`Error::Unavailable`] where the store is
+    /// needed and does not answer. A refusal of the credential is a [`Verdict`], not an error.
     pub async fn verify(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
         if !verifier.allowed {
             return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
         }
-        let verdict = self.judge(verifier.scope, question).await?;
+        let verdict = self.judge(verifier, question).await?;
         let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
         self.tally.count(verdict.code, used.map(|known| known.id), self.clock.now());
         Ok(verdict)
     }
 
-    async fn judge(&self, scope: Scope, question: &Question<'_>) -> Result<Verdict> {
+    async fn judge(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
         let (presented, client_id) = match question.credential {
             Asked::Key(text) => (Presented::key(text), None),
             Asked::Client { id, secret } => {
@@ -112,12 +119,14 @@ impl Plane {
         let Some(presented) = presented else {
             return Ok(Verdict::unknown(Code::Malformed));
         };
-        let known = believed(self.find_known(&presented.tag(&self.secrets)).await)?.flatten();
+        let source = source(verifier, question.address);
+        let found = self.find_known(&presented.tag(&self.secrets), source).await;
+        let known = believed(found)?.flatten();
         let in_scope = |known: &Known| {
             known.client_id() == client_id
                 && known
                     .account()
-                    .is_some_and(|account| scope.reaches(account.root(), Some(account.id)))
+                    .is_some_and(|account| verifier.scope.reaches(account.root(), Some(account.id)))
         };
         let Some(known) = known.filter(in_scope) else {
             return Ok(Verdict::unknown(Code::NotFound));
@@ -159,14 +168,15 @@ impl Plane {
         self.tally.verdicts()
     }
 
-    /// What is known of a credential: from the cache, else from the store.
-    async fn find_known(&self, tag: &Tag) -> Result<Option<Known>> {
+    /// What is known of a credential: from the cache, else from the store, which is asked only
+    /// while `source` has not asked for too much that is not there.
+    async fn find_known(&self, tag: &Tag, source: Option<Source>) -> Result<Option<Known>> {
         let cache = &self.cluster.cache;
         if let Some(known) = cache.find(tag) {
             return Ok(Some(known));
         }
         if cache.is_unknown(tag, self.clock.monotonic()) {
-            return Ok(None);
+            return self.still_unknown(source);
         }
         let slot = match cache.enter(tag).await {
             // Somebody else looked the same credential up in the meantime.
@@ -174,16 +184,32 @@ impl Plane {
             cache::Entered::Vacant(slot) => slot,
         };
         if cache.is_unknown(tag, self.clock.monotonic()) {
-            return Ok(None);
+            return self.still_unknown(source);
         }
+        let now = self.clock.monotonic();
+        let source = source.filter(|_| !self.misses.is_familiar(tag));
+        source.map_or(Ok(()), |source| self.misses.take(source, now))?;
         let epoch = cache.epoch();
         self.tally.count_look_up();
         let Some(found) = self.store.find_credential_by_tag(tag).await? else {
             cache.remember_unknown(*tag, self.clock.monotonic());
             return Ok(None);
         };
+        if let Some(source) = source {
+            self.misses.give_back(source, now);
+        }
         let read = known::Read::open(found, tag, &self.secrets)?;
         Ok(Some(cache.fill(slot, &read, epoch)))
+    }
+
+    /// A bearer pays for a wrong key each time, a question only for a look-up.
+    fn still_unknown(&self, source: Option<Source>) -> Result<Option<Known>> {
+        match source {
+            Some(source @ Source::Bearer(_)) => {
+                self.misses.charge(source, self.clock.monotonic()).map(|()| None)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// How a credential's accounts stand, looked up again where a change has made that unknown.
@@ -215,5 +241,16 @@ impl Plane {
             standing = standing.and(status);
         }
         Ok(standing)
+    }
+}
+
+/// Who answers for a question about a credential that does not exist: the end client where its
+/// address is named, so that one who guesses leaves the caller's other clients alone. The operator
+/// answers to nobody.
+fn source(verifier: Verifier, address: Option<IpAddr>) -> Option<Source> {
+    match (verifier.key, address) {
+        (None, _) => None,
+        (Some(_), Some(address)) => Some(Source::client(address)),
+        (Some(key), None) => Some(Source::Caller(key)),
     }
 }

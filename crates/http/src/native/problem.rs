@@ -86,6 +86,16 @@ fn describe(refusal: &Refusal) -> Description {
         Refusal::BodyNotSupported => {
             (StatusCode::BAD_REQUEST, "body_not_supported", "this call takes no such member")
         }
+        Refusal::HeadTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            "the request has more than 100 header fields",
+        ),
+        Refusal::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "too many requests are under way; nothing was done",
+        ),
         Refusal::OutcomeUnknown => (
             StatusCode::SERVICE_UNAVAILABLE,
             "outcome_unknown",
@@ -113,6 +123,7 @@ fn describe_core(error: &Error) -> Description {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict_code(*conflict)),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -55,7 +55,7 @@ async fn decide(
     let verifier = caller::verifier(state, headers, peer).await?;
     body::require_plain_json(headers)?;
     body::require_no_coding(headers)?;
-    let bytes = body::read_body(body, body::BODY_BYTES_MAX).await?;
+    let bytes = body::read_body(body, state, body::BODY_BYTES_MAX).await?;
     let verdict = if let Some(key) = lone_key(&bytes) {
         let question = Question { credential: Asked::Key(key), permissions: &[], address: None };
         state.plane.verify(verifier, &question).await?

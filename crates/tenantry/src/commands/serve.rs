@@ -3,10 +3,9 @@
 use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
 use crate::wiring::{self, Missing};
-use crate::{Failure, Result, metrics, output};
+use crate::{Failure, Result, descriptors, metrics, output};
 use std::fs;
 use std::io::{ErrorKind, IsTerminal as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,12 +23,28 @@ use tokio::sync::watch;
 /// Serves until SIGTERM or SIGINT, then lets requests that are under way end. A second signal ends
 /// them at once.
 pub(crate) async fn serve(config: &Config) -> Result<()> {
+    // First, so that a refused start leaves nothing behind.
+    let tls = match &config.network.tls {
+        None => None,
+        Some((certificate, key)) => {
+            let tls = server::Tls::load(certificate, key);
+            Some(tls.map_err(|problem| Failure::Setting(problem.to_string()))?)
+        }
+    };
     let local = wiring::open(config, Missing::Create)?;
     let mut options = Options::default();
     if let Some(sample) = config.access_log_sample {
         options.access_log_sample = sample;
     }
     let app = App::new(local.plane.clone(), options);
+    let limits = config.network.limits.clone().within(descriptors::raise());
+    tracing::info!(
+        connections_max = limits.connections_max,
+        connections_per_address_max = limits.connections_per_address_max,
+        "limits"
+    );
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let served = server::Network { limits, tls, proxies: config.network.proxies.clone() };
     let network = TcpListener::bind(config.listen)
         .await
         .map_err(|error| Failure::Io(format!("listen on {}", config.listen), error))?;
@@ -38,10 +53,10 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         .map_err(|error| Failure::Io("read the address that is listened on".to_owned(), error))?;
     let metrics = bind_metrics(config.metrics).await?;
     let operator = bind_operator_socket(&config.operator_socket())?;
-    // Before anybody is told that the server is there: whoever reads it may stop it at once.
+    // Before anybody is told where the server is: whoever reads it may stop it right then.
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
-    greet(config, &local.plane, address).await?;
+    greet(config, &local.plane, &format!("{scheme}://{address}")).await?;
     if local.store.after_unclean_stop() {
         check_in_background(local.store.quick_check());
     }
@@ -57,7 +72,8 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         let render = metrics::renderer(app.clone(), local.store.clone());
         tokio::spawn(server::serve_metrics(listener, render, wait(stopped.clone())));
     }
-    let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
+    let network =
+        tokio::spawn(server::serve_network(app.clone(), network, served, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
     let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
@@ -151,19 +167,19 @@ fn bind_operator_socket(path: &Path) -> Result<UnixListener> {
 }
 
 /// Says where the server is, and on the first start what to try.
-async fn greet(config: &Config, plane: &Plane, address: SocketAddr) -> Result<()> {
+async fn greet(config: &Config, plane: &Plane, base: &str) -> Result<()> {
     let context = Context {
         actor: Actor::Operator(OperatorActor { organization: None }),
         request_id: "serve".into(),
         address: None,
     };
     if plane.is_initialized().await? {
-        output::line(&format!("Tenantry is serving http://{address}"));
+        output::line(&format!("Tenantry is serving {base}"));
         return Ok(());
     }
     let keeper = Keeper::choose(config)?;
     let created = plane.initialize(&context, first_organization()?).await?;
-    introduce(config, address, &created, keeper)
+    introduce(config, base, &created, keeper)
 }
 
 fn first_organization() -> Result<NewOrganization> {
@@ -202,7 +218,7 @@ impl Keeper {
 
 fn introduce(
     config: &Config,
-    address: SocketAddr,
+    base: &str,
     created: &CreatedOrganization,
     keeper: Keeper,
 ) -> Result<()> {
@@ -227,17 +243,17 @@ fn introduce(
     let (binary, data_dir) = (binary.display(), absolute(&config.data_dir)?);
     let data_dir = data_dir.display();
     output::line(&format!(
-        r#"Tenantry is serving http://{address}
+        r#"Tenantry is serving {base}
 
 The organization {tenant} was created. {shown}
 
 Try the three contracts:
 
-curl -X POST 'http://{address}/sub-accounts/create' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/json' -d '{{"name":"alpha-007","allow_concurrent_calls":10}}'
+curl -X POST '{base}/sub-accounts/create' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/json' -d '{{"name":"alpha-007","allow_concurrent_calls":10}}'
 
-curl -X POST 'http://{address}/api/v1/accounts' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/vnd.api+json' -d '{{"data":{{"type":"accounts","attributes":{{"name":"Metropolitan Museum"}}}}}}'
+curl -X POST '{base}/api/v1/accounts' -H "Authorization: Bearer {bearer}" -H 'Content-Type: application/vnd.api+json' -d '{{"data":{{"type":"accounts","attributes":{{"name":"Metropolitan Museum"}}}}}}'
 
-curl -X POST 'http://{address}/api/v1/admin/service-account/create' -H "Authorization: Bearer $('{binary}' --data-dir '{data_dir}' token --tenant {tenant} --role tenant_admin)" -H 'x-tenantid: {tenant}' -H 'Accept: application/json'
+curl -X POST '{base}/api/v1/admin/service-account/create' -H "Authorization: Bearer $('{binary}' --data-dir '{data_dir}' token --tenant {tenant} --role tenant_admin)" -H 'x-tenantid: {tenant}' -H 'Accept: application/json'
 "#
     ));
     Ok(())

@@ -81,7 +81,7 @@ fn an_address_beyond_loopback_is_refused_before_anything_is_made() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         let outcome = installation.run(&["serve", "--listen", address]);
         assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
-        let told = outcome.stderr.contains("only loopback addresses are served");
+        let told = outcome.stderr.contains("only loopback addresses are served in clear");
         assert!(told && outcome.stderr.contains(address), "{}", outcome.stderr);
     }
     assert!(!installation.data().exists(), "a refused start made a data directory");

@@ -9,6 +9,7 @@ mod draining;
 mod first_start;
 mod metrics;
 mod nesting;
+mod off_loopback;
 mod revocation;
 mod service_accounts;
 mod sub_accounts;

@@ -11,6 +11,7 @@ mod hang_ups;
 mod input;
 mod json_api;
 mod members;
+mod misses;
 mod operator;
 mod service_accounts;
 mod support;

@@ -25,7 +25,7 @@ pub(crate) async fn create(
     _: Negotiated,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let new = decode(&body::parse(&body::read(request).await?)?)?;
+    let new = decode(&body::parse(&body::read(request, &state).await?)?)?;
     let created = state.plane.create_account(&context, new).await?;
     Ok(reply::json(StatusCode::CREATED, MEDIA, &encode(&created)))
 }

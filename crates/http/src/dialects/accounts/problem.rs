@@ -116,6 +116,18 @@ fn describe(refusal: &Refusal) -> Description {
             "Invalid request",
             "the request is invalid",
         ),
+        Refusal::HeadTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head_too_large",
+            "Head too large",
+            "the request has more than 100 header fields",
+        ),
+        Refusal::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Overloaded",
+            "too many requests are under way; nothing was done",
+        ),
         Refusal::OutcomeUnknown => (
             StatusCode::SERVICE_UNAVAILABLE,
             "outcome_unknown",
@@ -151,6 +163,9 @@ fn describe_core(error: &Error) -> Description {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request", "Bad request"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached", "Limit reached"),
+        Error::RateLimited { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
+        }
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "not_implemented", "Not implemented")
         }

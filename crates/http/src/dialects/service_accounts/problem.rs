@@ -52,6 +52,14 @@ fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
             "Name, permissions and fields set by the server cannot be sent",
             "BODY_NOT_SUPPORTED",
         ),
+        Refusal::HeadTooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Too many header fields",
+            "INVALID_REQUEST",
+        ),
+        Refusal::Overloaded => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Too many requests under way", "SERVER_ERROR")
+        }
         Refusal::OutcomeUnknown => {
             (StatusCode::SERVICE_UNAVAILABLE, "Timed out; the outcome is not known", "SERVER_ERROR")
         }
@@ -70,6 +78,9 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Malformed(message) => invalid(message),
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict", "INVALID_REQUEST"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED"),
+        Error::RateLimited { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", "RATE_LIMITED")
+        }
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "Not implemented", "INVALID_REQUEST")
         }

@@ -2,7 +2,7 @@
 //! what the token is good for; they never grant.
 
 use crate::app::AppState;
-use crate::caller::{bearer, context};
+use crate::caller::{bearer, context, peer};
 use crate::refusal::Refusal;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -22,7 +22,8 @@ impl FromRequestParts<AppState> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
         let realm = realm(&parts.headers)?;
-        let admitted = state.plane.authenticate_member(bearer(&parts.headers)?, realm)?;
+        let address = peer(parts)?.address();
+        let admitted = state.plane.authenticate_member(bearer(&parts.headers)?, realm, address)?;
         let member = admitted.act_for(tenant(&parts.headers)?)?;
         Ok(Self(context(parts, Actor::Member(member))?))
     }

@@ -33,6 +33,10 @@ fn describe(refusal: &Refusal) -> (StatusCode, String) {
         Refusal::InvalidTenant | Refusal::BodyNotSupported => {
             (StatusCode::BAD_REQUEST, "Invalid request")
         }
+        Refusal::HeadTooLarge => {
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Too many header fields")
+        }
+        Refusal::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Too many requests under way"),
         Refusal::OutcomeUnknown => {
             (StatusCode::SERVICE_UNAVAILABLE, "Timed out; the outcome is not known")
         }
@@ -50,6 +54,7 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         Error::Malformed(problem) => (StatusCode::BAD_REQUEST, *problem),
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached"),
+        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "A separate database is not available yet")
         }

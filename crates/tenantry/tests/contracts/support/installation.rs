@@ -76,7 +76,11 @@ impl Installation {
 
     /// Starts the server on a free port and waits until it says where it is.
     pub(crate) fn serve(&self, options: &[&str]) -> Server {
-        let arguments = [&["serve", "--listen", "127.0.0.1:0"], options].concat();
+        let arguments = if options.contains(&"--listen") {
+            [&["serve"], options].concat()
+        } else {
+            [&["serve", "--listen", "127.0.0.1:0"], options].concat()
+        };
         let mut command = self.command(&arguments);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         Server::await_address(child.expect("the binary"))

@@ -270,6 +270,11 @@ impl Client<'_> {
         client
     }
 
+    /// The same, from another address.
+    pub(crate) fn from(&self, address: &str) -> Self {
+        Self { peer: Peer::Network(address.parse().expect("an address")), ..self.clone() }
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, Vec::new()).await
     }

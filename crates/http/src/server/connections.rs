@@ -1,0 +1,144 @@
+//! One connection: hyper's settings, and a request's way from its head to the app.
+
+use super::admission::{Admission, Seat};
+use super::limits::{self, Limits};
+use super::patience::{Activity, Patient};
+use super::proxies::Proxies;
+use crate::app::{App, Peer};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::Version;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Everything that connections of one listener share.
+pub(super) struct Connections {
+    pub(super) admission: Arc<Admission>,
+    pub(super) proxies: Arc<Proxies>,
+    server: Server,
+    graceful: GracefulShutdown,
+}
+
+/// What a connection takes along.
+#[derive(Clone)]
+pub(super) struct Server {
+    app: App,
+    builder: Arc<auto::Builder<TokioExecutor>>,
+    pub(super) limits: Arc<Limits>,
+    proxies: Arc<Proxies>,
+}
+
+impl Connections {
+    pub(super) fn new(app: App, limits: &Limits, proxies: Proxies) -> Self {
+        let proxies = Arc::new(proxies);
+        let server = Server {
+            app: app.with_body_deadline(limits.body_deadline),
+            builder: Arc::new(builder(limits)),
+            limits: Arc::new(limits.clone()),
+            proxies: proxies.clone(),
+        };
+        let admission = Admission::new(limits.clone());
+        Self { admission, proxies, server, graceful: GracefulShutdown::new() }
+    }
+
+    /// What a task of its own needs to serve a connection.
+    pub(super) fn server(&self) -> (Server, Watcher) {
+        (self.server.clone(), self.graceful.watcher())
+    }
+
+    pub(super) async fn drain(self) {
+        let ended = async {
+            self.graceful.shutdown().await;
+            // Changes whose clients hung up have no connection any more.
+            self.server.app.drain().await;
+        };
+        if tokio::time::timeout(limits::DRAIN_DEADLINE, ended).await.is_err() {
+            tracing::warn!("requests were still under way when the time to drain ran out");
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Slow heads are `Patient`'s; this makes hyper wait for the next head at once, and bounds
+        // one that began in the same packet as the request before it.
+        .header_read_timeout(limits.idle_deadline)
+        .max_headers(limits::HEADERS_MAX)
+        .max_buf_size(limits::HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        // h2 bounds CONTINUATION frames by this too: five for 32 kB.
+        .max_header_list_size(u32::try_from(limits::HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits::STREAMS_MAX)
+        .max_pending_accept_reset_streams(limits::RESET_STREAMS_MAX)
+        .max_local_error_reset_streams(limits::ERROR_STREAMS_MAX)
+        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(limits::SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(limits::PING_INTERVAL)
+        .keep_alive_timeout(limits::PING_DEADLINE);
+    builder
+}
+
+/// Who is at the other end, and their place where places are counted.
+pub(super) enum Client {
+    Network(Seat, IpAddr),
+    /// A trusted proxy, who says for whom each request is.
+    Proxy(Seat, IpAddr),
+    Operator,
+}
+
+impl Server {
+    /// Serves a connection to its end.
+    pub(super) async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        client: Client,
+        watcher: Watcher,
+    ) {
+        let activity = Activity::new();
+        let stream = Patient::new(stream, activity.clone(), &self.limits);
+        let (app, client) = (self.app, Arc::new((client, self.proxies)));
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (app, client) = (app.clone(), client.clone());
+            let under_way = activity.begin(request.version() == Version::HTTP_2);
+            async move {
+                let _under_way = under_way;
+                let response = answer(&app, request.map(Body::new), &client.0, &client.1).await;
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        // A client that breaks the protocol or goes away is no event of the server's.
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error = &*error, "a connection ended early");
+        }
+    }
+}
+
+async fn answer(app: &App, request: Request, client: &Client, proxies: &Proxies) -> Response {
+    let (seat, address) = match client {
+        Client::Operator => return app.handle(request, Peer::Operator).await,
+        Client::Network(seat, address) => (seat, *address),
+        Client::Proxy(seat, address) => (seat, proxies.client(*address, request.headers())),
+    };
+    let peer = Peer::Network(address);
+    match seat.enter(address) {
+        Some(_permit) => app.handle(request, peer).await,
+        // A server that is busy is not one to restart.
+        None if request.uri().path() == "/livez" => app.handle(request, peer).await,
+        None => app.shed(request, peer).await,
+    }
+}
