@@ -14,7 +14,8 @@ use clap::Parser as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the command line `arguments`. Exit codes: 0 done, 1 refused or failed, 2 usage.
+/// Runs the command line `arguments`. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 the disk failed
+/// under the store.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

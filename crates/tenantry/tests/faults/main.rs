@@ -9,3 +9,4 @@ mod kill;
 mod power;
 mod starved;
 mod support;
+mod sync;

@@ -35,6 +35,18 @@ impl Preload {
         vec![self.preload(), ("FAULT_SYNC".to_owned(), "lie".into())]
     }
 
+    /// Variables with which a server's next fsync of the file of that name fails, once, after
+    /// `trigger` appears. Afterwards `trigger.failed` is there, and `trigger.again` if any file
+    /// was synced once more.
+    pub(crate) fn failing(&self, name: &str, trigger: &Path) -> Vec<(String, OsString)> {
+        vec![
+            self.preload(),
+            ("FAULT_SYNC".to_owned(), "fail".into()),
+            ("FAULT_FILE".to_owned(), name.into()),
+            ("FAULT_TRIGGER".to_owned(), trigger.into()),
+        ]
+    }
+
     fn preload(&self) -> (String, OsString) {
         ("LD_PRELOAD".to_owned(), self.library.clone().into())
     }
