@@ -4,7 +4,7 @@
 mod cli;
 mod commands;
 pub mod config;
-mod logging;
+pub mod logging;
 mod output;
 pub mod secrets_file;
 mod transport;

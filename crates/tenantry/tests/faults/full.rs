@@ -71,8 +71,7 @@ fn verify_while(setting: &Setting, meanwhile: impl FnOnce()) -> usize {
     verdicts.into_inner()
 }
 
-/// Seen failing with `StorageFull` taken out of the store's errors, and with the file that filled
-/// the disk left there.
+/// Seen failing with a full disk read as any other failure of the store.
 #[test]
 fn f7_on_a_full_disk_keys_verify_and_creates_are_told_so_until_there_is_room() {
     let Some(setting) = set_up("defaults") else { return };
@@ -126,7 +125,7 @@ fn f7_on_a_full_disk_keys_verify_and_creates_are_told_so_until_there_is_room() {
     drop((disk, folder));
 }
 
-/// Seen failing with the look-ups of the store made on the writing connection.
+/// Seen failing with every I/O error taken for a failed fsync: the process ended.
 #[test]
 fn f8_on_a_disk_that_turned_read_only_keys_verify_and_creates_are_refused() {
     let Some(setting) = set_up("errors=remount-ro") else { return };

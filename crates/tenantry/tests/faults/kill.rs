@@ -62,7 +62,7 @@ fn site(folder: &Path) -> Site {
     Site::new(folder)
 }
 
-/// Seen failing with the writer's answers sent before its commit.
+/// Seen failing with two of three commits put off until after their answers.
 #[test]
 fn f1_what_was_acknowledged_survives_kill_9_whole() {
     let folder = folder();

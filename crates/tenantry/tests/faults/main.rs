@@ -4,8 +4,10 @@
 //! A fault test counts only if it fails when the protection it tests is taken out; each says how
 //! it was seen to. Short forms run here; `cargo xtask faults` runs the long ones.
 
+mod canary;
 mod full;
 mod kill;
+mod panics;
 mod power;
 mod starved;
 mod support;

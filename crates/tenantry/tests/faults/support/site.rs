@@ -9,6 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 const SERVING: &str = "Tenantry is serving http://";
 
@@ -89,8 +90,14 @@ impl Site {
             return Err(child.wait().expect("its end"));
         };
         let address = address.to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Server { child, address, ended: false })
+        let printed = Arc::new(Mutex::new(String::new()));
+        let to = printed.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                to.lock().expect("nobody panics").push_str(&line);
+            }
+        });
+        Ok(Server { child, address, ended: false, printed })
     }
 
     /// What the organization's owner has, once the server has run.
@@ -138,6 +145,7 @@ pub(crate) struct Server {
     /// `127.0.0.1:PORT`
     pub(crate) address: String,
     ended: bool,
+    printed: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -162,6 +170,11 @@ impl Server {
         self.signal(Signal::TERM);
         self.ended = true;
         self.child.wait().expect("its end")
+    }
+
+    /// What it printed after its address.
+    pub(crate) fn printed(&self) -> String {
+        self.printed.lock().expect("nobody panics").clone()
     }
 
     /// How it ended, if it has.
