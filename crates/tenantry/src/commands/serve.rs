@@ -33,6 +33,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         .local_addr()
         .map_err(|error| Failure::Io("read the address that is listened on".to_owned(), error))?;
     let operator = bind_operator_socket(&config.operator_socket())?;
+    // Before the address is told: whoever waits for it may stop the server right after.
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
     greet(config, &local.plane, address).await?;
     if local.store.after_unclean_stop() {
         check_in_background(local.store.clone());
@@ -48,8 +51,6 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let network = tokio::spawn(server::serve_network(app.clone(), network, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
-    let mut terminate = listen_for(SignalKind::terminate())?;
-    let mut interrupt = listen_for(SignalKind::interrupt())?;
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();

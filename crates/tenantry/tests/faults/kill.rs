@@ -80,3 +80,16 @@ fn f6_with_an_fsync_that_lies_a_kill_corrupts_nothing() {
     let kills = setting("TENANTRY_FAULTS_KILLS", 5);
     assert!(kill_again_and_again(&site, kills, "F6") > 0);
 }
+
+/// Seen failing with the signals listened for after the address is printed: the process was ended
+/// by the signal, and the next start took it for a crash.
+#[test]
+fn a_server_that_is_stopped_as_soon_as_it_says_where_it_is_stops_in_order() {
+    let folder = folder();
+    let site = site(folder.path());
+    for start in 1..=10 {
+        let status = site.start().stop();
+        assert!(status.success(), "start {start}: {status}");
+    }
+    assert!(!site.whole_log().contains("did not stop cleanly"));
+}
