@@ -6,6 +6,8 @@
 
 mod build_facts;
 mod deny;
+mod faults;
+mod fuzz;
 mod process;
 mod test;
 mod tidy;
@@ -22,6 +24,10 @@ usage: cargo xtask <task>
 
   tidy                  rules of the source tree that no compiler checks
   test [NAME]           prepare what the tests need and run them all, or those whose name contains NAME
+  faults [NAME] [--long] [--kills N] [--cuts N] [--seed N]
+                        the fault tests, or those of one name; --long with the release binary and large numbers
+  fuzz [--seconds N] [--seed N] [TARGET]
+                        the fuzz targets, an hour each unless told otherwise
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
 
@@ -33,6 +39,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(&root),
         ["test"] => test::run(&root, None),
         ["test", name] => test::run(&root, Some(name)),
+        ["faults", words @ ..] => faults::run(&root, words),
+        ["fuzz", words @ ..] => fuzz::run(&root, words),
         ["build-facts"] => build_facts::count(&root),
         ["build-facts", "--timed"] => build_facts::count_and_time(&root),
         ["deny"] => deny::run(&root),

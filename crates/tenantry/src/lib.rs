@@ -5,7 +5,7 @@ mod cli;
 mod commands;
 pub mod config;
 mod descriptors;
-mod logging;
+pub mod logging;
 mod metrics;
 mod output;
 mod passphrase;
@@ -22,7 +22,8 @@ use std::time::Duration;
 /// How long what is still under way may take when the process ends.
 const STOP_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Runs the command line `arguments`. Exit codes: 0 done, 1 refused or failed, 2 usage.
+/// Runs the command line `arguments`. Exit codes: 0 done, 1 refused or failed, 2 usage, 3 the disk failed
+/// under the store.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

@@ -7,7 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging, panics included. A panic's message may quote what the code held, so only its
 /// place is logged.
-pub(crate) fn start(level: tracing::Level) {
+pub fn start(level: tracing::Level) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

@@ -15,6 +15,10 @@ use tenantry_core::realms::Realms;
 use tenantry_core::rng::SystemRng;
 use tenantry_core::secrets::Secrets;
 
+/// Exit code of a process that ends because an fsync failed: what the disk holds is known only to
+/// one that opens it anew.
+pub const DISK_FAILED: i32 = 3;
+
 /// A plane on its data directory.
 pub struct Local {
     /// The plane.
@@ -40,6 +44,7 @@ pub enum Missing {
 pub fn open(config: &Config, missing: Missing) -> Result<Local> {
     let options = SqliteOptions {
         size_max_bytes: config.database_size_max,
+        disk_failed: || std::process::exit(DISK_FAILED),
         ..SqliteOptions::new(&config.data_dir, SystemClock.now())
     };
     let exists = options.database_file().exists();

@@ -147,3 +147,19 @@ pub(super) fn from_sqlite(error: rusqlite::Error) -> Error {
         _ => Error::unavailable(error),
     }
 }
+
+/// True where the system could not bring something to the disk. What it could not write it has
+/// dropped, and the next fsync would report success.
+pub(super) fn is_unsynced(error: &Error) -> bool {
+    let Error::Unavailable(cause) = error else {
+        return false;
+    };
+    cause.downcast_ref::<rusqlite::Error>().is_some_and(is_failed_sync)
+}
+
+/// The same, of what SQLite says.
+pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|failure| {
+        matches!(failure.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
+    })
+}

@@ -32,7 +32,7 @@ mod writer;
 pub use backup::{Phase, Snapshot, snapshot};
 pub use check::{FINDINGS_TOLD_MAX, Finding, Findings, Inspection};
 pub use errors::{OpenError, RESTORE_HINT};
-pub use writer::Stats;
+pub use writer::{DiskFailed, Stats};
 
 use lock::DataDirLock;
 use readers::Readers;
@@ -60,6 +60,8 @@ pub struct SqliteOptions {
     /// that need room are refused with `StorageFull` and everything else goes on. The log beside
     /// the file comes on top of it.
     pub size_max_bytes: Option<u64>,
+    /// What is done where an fsync failed. Nothing by default: changes are refused from then on.
+    pub disk_failed: DiskFailed,
     /// When the store is opened: noted beside migrations that are applied.
     pub now: Timestamp,
 }
@@ -70,7 +72,8 @@ impl SqliteOptions {
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>, now: Timestamp) -> Self {
         let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { directory: directory.into(), readers, size_max_bytes: None, now }
+        let directory = directory.into();
+        Self { directory, readers, size_max_bytes: None, disk_failed: || (), now }
     }
 
     /// The database.
@@ -119,7 +122,8 @@ impl SqliteStore {
         let mut connection = connection::open_writer(&path, options.size_max_bytes)?;
         migrations::migrate(&mut connection, options.now)?;
         let readers = Readers::open(&path, options.readers)?;
-        let writer = Writer::start(connection).map_err(|source| OpenError::file(&path, source))?;
+        let writer = Writer::start(connection, options.disk_failed)
+            .map_err(|source| OpenError::file(&path, source))?;
         if lock.after_unclean_stop() {
             tracing::warn!("the process before this one did not stop cleanly");
         }

@@ -6,15 +6,18 @@
 //!
 //! No outcome leaves before the commit, refusals included: a refusal may rest on what another job
 //! of the batch wrote, and that is true only once it is committed.
+//!
+//! Where the system could not bring something to the disk, the writer ends: see [`DiskFailed`].
 
+mod checkpoint;
 #[cfg(test)]
 mod tests;
 
-use super::errors::from_sqlite;
+use super::errors::{from_sqlite, is_unsynced};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use tenantry_core::error::{Error, Result};
 use tenantry_core::store::Committed;
@@ -30,6 +33,13 @@ pub(super) const BATCH_JOBS_MAX: usize = 256;
 /// What a job does within its transaction. It may run more than once, each time on a database
 /// that does not have the effects of the time before.
 pub(super) type Run = Box<dyn FnMut(&Connection) -> Result<Committed> + Send>;
+
+/// Called once, on the writer's thread, where an fsync failed; the writer then ends without another
+/// answer.
+///
+/// The system has dropped what it could not write and a further fsync would report success, so
+/// only what is read back from the disk can be believed: the process must end and start again.
+pub type DiskFailed = fn();
 
 struct Job {
     run: Run,
@@ -65,10 +75,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(
+        mut connection: Connection,
+        disk_failed: DiskFailed,
+    ) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(QUEUE_JOBS_MAX);
         let counters = Arc::new(Counters::default());
-        let worker = Worker { connection, counters: counters.clone() };
+        let unsynced = Arc::new(AtomicBool::new(false));
+        checkpoint::install(&mut connection, unsynced.clone()).map_err(std::io::Error::other)?;
+        let worker = Worker { connection, counters: counters.clone(), unsynced, disk_failed };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || worker.work(jobs))?;
@@ -118,6 +133,9 @@ fn stopped() -> Error {
 struct Worker {
     connection: Connection,
     counters: Arc<Counters>,
+    /// An fsync failed: nothing is answered, written or synced any more.
+    unsynced: Arc<AtomicBool>,
+    disk_failed: DiskFailed,
 }
 
 /// How a batch's common transaction ended.
@@ -135,6 +153,9 @@ impl Worker {
         let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
         while queue.blocking_recv_many(&mut batch, BATCH_JOBS_MAX) > 0 {
             self.do_batch(&mut batch);
+            if self.unsynced.load(Ordering::Relaxed) {
+                return self.abandon();
+            }
             batch.clear();
         }
         self.close();
@@ -146,7 +167,11 @@ impl Worker {
             self.answer(batch.drain(..).zip([outcome]));
             return;
         }
-        match self.together(batch) {
+        let together = self.together(batch);
+        if self.unsynced.load(Ordering::Relaxed) {
+            return;
+        }
+        match together {
             Together::Committed(outcomes) => self.answer(batch.drain(..).zip(outcomes)),
             Together::NotBegun(error) => {
                 // Not one by one: each would wait as long as all of them did.
@@ -191,7 +216,7 @@ impl Worker {
     /// gone.
     fn in_savepoint(&self, run: &mut Run) -> Option<Result<Committed>> {
         self.execute("SAVEPOINT job").ok()?;
-        let outcome = guarded(run, &self.connection);
+        let outcome = self.note(guarded(run, &self.connection));
         // SQLite answers some errors (no space, an I/O error, no memory) by rolling the whole
         // transaction back. Statements after that would each commit by themselves, and the jobs
         // before would be acknowledged without being stored.
@@ -208,7 +233,7 @@ impl Worker {
     /// Runs a job in a transaction of its own.
     fn alone(&self, run: &mut Run) -> Result<Committed> {
         self.begin()?;
-        let outcome = guarded(run, &self.connection);
+        let outcome = self.note(guarded(run, &self.connection));
         if self.connection.is_autocommit() {
             // Rolled back by SQLite. A job that did not notice was not stored either.
             return outcome.and(Err(Error::unavailable("the transaction was lost")));
@@ -249,15 +274,38 @@ impl Worker {
 
     fn execute(&self, sql: &str) -> Result<()> {
         let mut statement = self.connection.prepare_cached(sql).map_err(from_sqlite)?;
-        statement.execute([]).map(|_| ()).map_err(from_sqlite)
+        self.note(statement.execute([]).map(|_| ()).map_err(from_sqlite))
+    }
+
+    /// Looks whether an outcome tells that an fsync failed.
+    fn note<T>(&self, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(is_unsynced) {
+            self.unsynced.store(true, Ordering::Relaxed);
+        }
+        outcome
     }
 
     fn answer(&self, answers: impl IntoIterator<Item = (Job, Result<Committed>)>) {
         for (job, outcome) in answers {
+            if self.unsynced.load(Ordering::Relaxed) {
+                // Nobody knows whether it is stored. Dropped, its caller is told just that.
+                continue;
+            }
             self.counters.jobs.fetch_add(1, Ordering::Relaxed);
             // Nobody may be waiting any more; the job is done all the same.
             let _ = job.reply.send(outcome);
         }
+    }
+
+    /// Ends without touching the files again: a checkpoint would sync them once more, be told that
+    /// all is well, and clear away the log that may hold the only good copy.
+    fn abandon(self) {
+        tracing::error!(
+            alarm = "disk_failed",
+            "an fsync failed: the disk may lack what was written"
+        );
+        (self.disk_failed)();
+        std::mem::forget(self.connection);
     }
 
     fn close(self) {

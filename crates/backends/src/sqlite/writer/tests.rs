@@ -24,7 +24,7 @@ impl Fixture {
         connection
             .execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
             .expect("a table");
-        Self { writer: Writer::start(connection).expect("a thread"), directory }
+        Self { writer: Writer::start(connection, || ()).expect("a thread"), directory }
     }
 
     fn path(&self) -> std::path::PathBuf {

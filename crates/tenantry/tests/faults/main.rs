@@ -1,0 +1,14 @@
+//! What breaks, and what Tenantry promises then: the real binary under kills, power cuts, full and
+//! failing disks. Letters and numbers in test names are those of `docs/operating/faults.md`.
+//!
+//! A fault test counts only if it fails when the protection it tests is taken out; each says how
+//! it was seen to. Short forms run here; `cargo xtask faults` runs the long ones.
+
+mod canary;
+mod full;
+mod kill;
+mod panics;
+mod power;
+mod starved;
+mod support;
+mod sync;

@@ -1,0 +1,55 @@
+/* fsync and fdatasync that lie, or that fail once. See preload.rs. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int has_failed = 0;
+
+static void mark(const char *trigger, const char *suffix) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s%s", trigger, suffix);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    if (fd >= 0) close(fd);
+}
+
+/* 0: do it, 1: say that it is done, -1: fail. */
+static int verdict(int fd) {
+    const char *mode = getenv("FAULT_SYNC");
+    if (!mode) return 0;
+    if (!strcmp(mode, "lie")) return 1;
+    const char *trigger = getenv("FAULT_TRIGGER"), *name = getenv("FAULT_FILE");
+    if (!trigger || !name) return 0;
+    if (__atomic_load_n(&has_failed, __ATOMIC_SEQ_CST)) {
+        mark(trigger, ".again");
+        return 0;
+    }
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return 0;
+    path[length] = 0;
+    const char *last = strrchr(path, '/');
+    if (strcmp(last ? last + 1 : path, name) || unlink(trigger)) return 0;
+    __atomic_store_n(&has_failed, 1, __ATOMIC_SEQ_CST);
+    mark(trigger, ".failed");
+    return -1;
+}
+
+static int stand_in(const char *name, int fd) {
+    int todo = verdict(fd);
+    if (todo > 0) return 0;
+    if (todo < 0) {
+        errno = EIO;
+        return -1;
+    }
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    return real(fd);
+}
+
+int fsync(int fd) { return stand_in("fsync", fd); }
+int fdatasync(int fd) { return stand_in("fdatasync", fd); }

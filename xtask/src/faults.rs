@@ -1,0 +1,103 @@
+//! The fault tests, short or long: `crates/tenantry/tests/faults/` says what each of them does.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::TaskResult;
+use crate::process::{self, cargo};
+
+/// The tests' modules.
+const NAMES: [&str; 7] = ["kill", "power", "sync", "full", "starved", "canary", "panics"];
+/// Kills of the long form.
+const KILLS_LONG: &str = "500";
+/// Power cuts of the long form.
+const CUTS_LONG: &str = "50";
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Asked<'a> {
+    name: Option<&'a str>,
+    long: bool,
+    kills: Option<&'a str>,
+    cuts: Option<&'a str>,
+    seed: Option<&'a str>,
+}
+
+/// Runs all fault tests, or those of one name.
+pub(crate) fn run(root: &Path, words: &[&str]) -> TaskResult {
+    let asked = parse(words)?;
+    let mut test = cargo(root);
+    if asked.long {
+        process::run(cargo(root).args(["build", "--release", "-p", "tenantry"]))?;
+        test.env("TENANTRY_FAULTS_BINARY", root.join("target/release/tenantry"));
+    }
+    configure(&mut test, &asked);
+    process::run(&mut test)
+}
+
+fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
+    let mut asked = Asked::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--long" => asked.long = true,
+            "--kills" => asked.kills = Some(number(&mut words, word)?),
+            "--cuts" => asked.cuts = Some(number(&mut words, word)?),
+            "--seed" => asked.seed = Some(number(&mut words, word)?),
+            name if NAMES.contains(&name) && asked.name.is_none() => asked.name = Some(name),
+            other => {
+                let names = NAMES.join(", ");
+                return Err(
+                    format!("{other}: one of {names}, --long, --kills, --cuts, --seed").into()
+                );
+            }
+        }
+    }
+    if asked.long {
+        asked.kills = asked.kills.or(Some(KILLS_LONG));
+        asked.cuts = asked.cuts.or(Some(CUTS_LONG));
+    }
+    Ok(asked)
+}
+
+/// The number after an option.
+pub(crate) fn number<'a>(
+    words: &mut std::slice::Iter<'_, &'a str>,
+    option: &str,
+) -> TaskResult<&'a str> {
+    let word = words.next().filter(|word| word.parse::<u64>().is_ok());
+    word.copied().ok_or_else(|| format!("{option}: a number is wanted").into())
+}
+
+fn configure(test: &mut Command, asked: &Asked<'_>) {
+    test.args(["test", "-p", "tenantry", "--test", "faults"]);
+    test.args(asked.name.map(|name| format!("{name}::")));
+    // One after the other, so that each has the machine to itself; figures and seeds are shown.
+    test.args(["--", "--nocapture", "--test-threads=1"]);
+    let settings = [("KILLS", asked.kills), ("CUTS", asked.cuts), ("SEED", asked.seed)];
+    for (name, value) in settings {
+        if let Some(value) = value {
+            test.env(format!("TENANTRY_FAULTS_{name}"), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_form_has_its_numbers_unless_others_are_given() {
+        let asked = parse(&["kill", "--long", "--kills", "7", "--seed", "1"]).expect("good");
+        assert_eq!((asked.name, asked.kills, asked.cuts), (Some("kill"), Some("7"), Some("50")));
+        assert_eq!(asked.seed, Some("1"));
+        assert_eq!(parse(&[]).expect("good"), Asked::default());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for words in [&["--kills"][..], &["--kills", "x"], &["flood"], &["kill", "power"]] {
+            assert!(parse(words).is_err(), "{words:?}");
+        }
+    }
+}
