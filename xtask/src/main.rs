@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the terminal")]
 
+mod bench;
 mod build_facts;
 mod deny;
 mod process;
@@ -23,6 +24,7 @@ usage: cargo xtask <task>
   tidy                  rules of the source tree that no compiler checks
   test [NAME]           prepare what the tests need and run them all, or those whose name contains NAME
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
+  bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["test", name] => test::run(&root, Some(name)),
         ["build-facts"] => build_facts::count(&root),
         ["build-facts", "--timed"] => build_facts::count_and_time(&root),
+        ["bench", arguments @ ..] => bench::measure(&root, arguments),
         ["deny"] => deny::run(&root),
         _ => Err(USAGE.into()),
     };
