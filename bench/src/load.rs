@@ -142,7 +142,8 @@ impl State {
                 return Err("a reply that nobody asked for".into());
             }
             self.replies += 1;
-            let look_into = self.replies.is_multiple_of(SAMPLE_EVERY) || self.replies == 1;
+            let many = requests.expected.times > 1;
+            let look_into = many || self.replies.is_multiple_of(SAMPLE_EVERY) || self.replies == 1;
             let body = &connection.input[reply.body..reply.end];
             if !fits(reply.status, body, requests.expected, look_into) {
                 if self.errors == 0 {
@@ -196,7 +197,11 @@ impl State {
 fn fits(status: u16, body: &[u8], expected: Expected, look_into: bool) -> bool {
     status == expected.status
         && body.starts_with(expected.begins)
-        && (!look_into || body.windows(expected.holds.len()).any(|part| part == expected.holds))
+        && (!look_into || count(body, expected.holds) == expected.times)
+}
+
+fn count(body: &[u8], part: &[u8]) -> u64 {
+    body.windows(part.len()).filter(|window| *window == part).count() as u64
 }
 
 fn flush(connection: &mut Connection) -> Outcome {

@@ -30,8 +30,9 @@ pub(crate) struct Expected {
     pub(crate) status: u16,
     /// What each body begins with.
     pub(crate) begins: &'static [u8],
-    /// What a sampled body holds.
+    /// What a sampled body holds, and how often.
     pub(crate) holds: &'static [u8],
+    pub(crate) times: u64,
 }
 
 impl<'a> Requests<'a> {
@@ -43,6 +44,7 @@ impl<'a> Requests<'a> {
             status: 200,
             begins: br#"{"valid":true,"code":"VALID","#,
             holds: br#""permissions":["*:*"]"#,
+            times: 1,
         };
         Self {
             holes: find_all(&text, &mark),
@@ -57,7 +59,7 @@ impl<'a> Requests<'a> {
     pub(crate) fn create(bearer: &str) -> Self {
         let mark = mark('n', NUMBER_DIGITS);
         let text = post("/v1/accounts", bearer, &format!(r#"{{"name":"bench {mark}"}}"#));
-        Self::creating(text, &mark, br#"{"account":{"#, 1)
+        Self::creating(text, &mark, 201, br#"{"account":{"#, 1)
     }
 
     /// Creates of many sub-accounts in one request.
@@ -65,11 +67,12 @@ impl<'a> Requests<'a> {
         let mark = mark('n', NUMBER_DIGITS);
         let many = vec![format!(r#"{{"name":"bench {mark}"}}"#); BULK_ACCOUNTS].join(",");
         let text = post("/v1/accounts/bulk", bearer, &format!(r#"{{"accounts":[{many}]}}"#));
-        Self::creating(text, &mark, b"{", BULK_ACCOUNTS as u64)
+        let begins = br#"{"results":[{"status":201,"#;
+        Self::creating(text, &mark, 200, begins, BULK_ACCOUNTS as u64)
     }
 
-    fn creating(text: Vec<u8>, mark: &str, begins: &'static [u8], units: u64) -> Self {
-        let expected = Expected { status: 201, begins, holds: br#""secret":"tnt_"# };
+    fn creating(text: Vec<u8>, mark: &str, status: u16, begins: &'static [u8], units: u64) -> Self {
+        let expected = Expected { status, begins, holds: br#""secret":"tnt_"#, times: units };
         Self { holes: find_all(&text, mark), text, fill: Fill::Number(0), expected, units }
     }
 
