@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the terminal")]
 
+mod bench;
 mod build_facts;
 mod deny;
 mod faults;
@@ -29,6 +30,7 @@ usage: cargo xtask <task>
   fuzz [--seconds N] [--seed N] [TARGET]
                         the fuzz targets, an hour each unless told otherwise
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
+  bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["fuzz", words @ ..] => fuzz::run(&root, words),
         ["build-facts"] => build_facts::count(&root),
         ["build-facts", "--timed"] => build_facts::count_and_time(&root),
+        ["bench", arguments @ ..] => bench::measure(&root, arguments),
         ["deny"] => deny::run(&root),
         _ => Err(USAGE.into()),
     };

@@ -1,5 +1,5 @@
 //! The binary's parts: configuration, wiring and commands. A library so that the tests can start a
-//! server in their own process; nothing else depends on it.
+//! server in their own process and the measurement can prepare its stores; no layer depends on it.
 
 mod cli;
 mod commands;

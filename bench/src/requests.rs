@@ -1,0 +1,160 @@
+//! Requests, written out once: per request only the key or the name is put in.
+
+use crate::keys::{Draw, KEY_BYTES, Keys};
+use std::ops::Range;
+
+/// Sub-accounts in one bulk request: the most that the route takes.
+pub(crate) const BULK_ACCOUNTS: usize = 1000;
+/// Digits of the number in a name.
+const NUMBER_DIGITS: usize = 12;
+
+/// What is sent, and what must come back.
+pub(crate) struct Requests<'a> {
+    text: Vec<u8>,
+    /// The places of the number, or of the key, in the text.
+    holes: Vec<Range<usize>>,
+    fill: Fill<'a>,
+    pub(crate) expected: Expected,
+    /// What one request counts as.
+    pub(crate) units: u64,
+}
+
+enum Fill<'a> {
+    Key(&'a Keys, Draw),
+    Number(u64),
+}
+
+/// What a reply must be.
+#[derive(Clone, Copy)]
+pub(crate) struct Expected {
+    pub(crate) status: u16,
+    /// What each body begins with.
+    pub(crate) begins: &'static [u8],
+    /// What a sampled body holds, and how often.
+    pub(crate) holds: &'static [u8],
+    pub(crate) times: u64,
+}
+
+impl<'a> Requests<'a> {
+    /// Verifications of drawn keys.
+    pub(crate) fn verify(bearer: &str, keys: &'a Keys, draw: Draw) -> Self {
+        let mark = mark('k', KEY_BYTES);
+        let text = post("/v1/keys/verify", bearer, &format!(r#"{{"key":"{mark}"}}"#));
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"valid":true,"code":"VALID","#,
+            holds: br#""permissions":["*:*"]"#,
+            times: 1,
+        };
+        Self {
+            holes: find_all(&text, &mark),
+            text,
+            fill: Fill::Key(keys, draw),
+            expected,
+            units: 1,
+        }
+    }
+
+    /// Creates of sub-accounts with a key each.
+    pub(crate) fn create(bearer: &str) -> Self {
+        let mark = mark('n', NUMBER_DIGITS);
+        let text = post("/v1/accounts", bearer, &format!(r#"{{"name":"bench {mark}"}}"#));
+        Self::creating(text, &mark, 201, br#"{"account":{"#, 1)
+    }
+
+    /// Creates of many sub-accounts in one request.
+    pub(crate) fn bulk(bearer: &str) -> Self {
+        let mark = mark('n', NUMBER_DIGITS);
+        let many = vec![format!(r#"{{"name":"bench {mark}"}}"#); BULK_ACCOUNTS].join(",");
+        let text = post("/v1/accounts/bulk", bearer, &format!(r#"{{"accounts":[{many}]}}"#));
+        let begins = br#"{"results":[{"status":201,"#;
+        Self::creating(text, &mark, 200, begins, BULK_ACCOUNTS as u64)
+    }
+
+    fn creating(text: Vec<u8>, mark: &str, status: u16, begins: &'static [u8], units: u64) -> Self {
+        let expected = Expected { status, begins, holds: br#""secret":"tnt_"#, times: units };
+        Self { holes: find_all(&text, mark), text, fill: Fill::Number(0), expected, units }
+    }
+
+    /// Where drawing goes on.
+    pub(crate) fn into_draw(self) -> Option<Draw> {
+        match self.fill {
+            Fill::Key(_, draw) => Some(draw),
+            Fill::Number(_) => None,
+        }
+    }
+
+    /// Writes the next request into `out`, which is emptied before.
+    pub(crate) fn write_next(&mut self, out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.text);
+        for hole in &self.holes {
+            match &mut self.fill {
+                Fill::Key(keys, draw) => out[hole.clone()].copy_from_slice(keys.get(draw.next())),
+                Fill::Number(number) => {
+                    *number += 1;
+                    let mut rest = *number;
+                    for digit in out[hole.clone()].iter_mut().rev() {
+                        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                        rest /= 10;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A text that stands for what is put in, and occurs nowhere else.
+fn mark(letter: char, length: usize) -> String {
+    std::iter::repeat_n(letter, length).collect()
+}
+
+fn post(path: &str, bearer: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    // `localhost` and no port: every target gets the same bytes.
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bearer}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn find_all(text: &[u8], mark: &str) -> Vec<Range<usize>> {
+    let windows = text.windows(mark.len()).enumerate();
+    let found = windows.filter(|(_, window)| *window == mark.as_bytes());
+    found.map(|(at, _)| at..at + mark.len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(requests: &mut Requests<'_>) -> String {
+        let mut out = Vec::new();
+        requests.write_next(&mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    fn content_length_is_right(text: &str) -> bool {
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        head.ends_with(&format!("Content-Length: {}", body.len()))
+    }
+
+    #[test]
+    fn each_create_has_a_name_of_its_own() {
+        let mut requests = Requests::create("tnt_x");
+        let (first, second) = (text(&mut requests), text(&mut requests));
+        assert!(first.ends_with(r#"{"name":"bench 000000000001"}"#), "{first}");
+        assert!(second.ends_with(r#"{"name":"bench 000000000002"}"#), "{second}");
+        assert!(content_length_is_right(&first));
+    }
+
+    #[test]
+    fn a_bulk_request_names_every_account_once() {
+        let text = text(&mut Requests::bulk("tnt_x"));
+        assert!(content_length_is_right(&text));
+        assert_eq!(text.matches("bench 0").count(), BULK_ACCOUNTS);
+        assert!(text.contains("bench 000000000001\"") && text.contains("bench 000000001000\""));
+        assert!(!text.contains("nnnn"));
+    }
+}
