@@ -65,6 +65,9 @@ pub(super) fn open_writer(
 pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "query_only", true)?;
+    // Looks at every cell of a page whenever the page is mapped, several pages a look-up. What a
+    // reader believes is sealed, and SQLite's own checks of what it reads stay.
+    connection.pragma_update(None, "cell_size_check", false)?;
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
     Ok(connection)
 }
@@ -76,6 +79,8 @@ fn open(path: &Path, mode: OpenFlags) -> Result<Connection, OpenError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // One plan for every value: else a statement is prepared anew for each that is bound.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // A misspelled column is an error and not a text.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
