@@ -86,7 +86,7 @@ async fn case_59_slow_clients_do_not_slow_down_a_valid_one() {
     let disturbed = p99(&server, &mut valid).await;
     dripping.abort();
     // Twice is the goal on a quiet machine; tests share theirs, so what is meant is: no stall.
-    let bound = undisturbed * 2 + Duration::from_millis(200);
+    let bound = undisturbed * 2 + Duration::from_secs(1);
     assert!(disturbed <= bound, "{disturbed:?} instead of {undisturbed:?}");
 }
 
