@@ -57,24 +57,39 @@ impl Protected for AuditEvent {
     }
 
     fn write_to(&self, mac: &mut MacWriter) {
-        // As `StoredAuditEvent` does, which reads what this seals.
         let Self { id, root, at, actor, action, target, facts, request_id, address } = self;
-        mac.bytes(id.as_bytes());
-        mac.bytes(root.as_bytes());
-        mac.number(at.micros());
-        mac.text(actor.0);
-        mac.text(&actor.1);
-        mac.text(action.as_str());
-        mac.text(target.0);
-        mac.text(&target.1);
-        mac.number(i64::try_from(facts.len()).unwrap_or(i64::MAX));
-        for (name, value) in facts {
-            mac.text(name);
-            mac.text(value);
-        }
-        mac.text(request_id);
-        mac.optional(address.map(|address| address.to_string()), |mac, text| mac.text(&text));
+        let address = address.map(|address| address.to_string());
+        write_columns(
+            mac,
+            (id, root, *at),
+            [actor.0, &actor.1, action.as_str(), target.0, &target.1],
+            facts.iter().map(|(name, value)| (*name, value.as_str())),
+            (request_id, address.as_deref()),
+        );
     }
+}
+
+/// What an event's seal covers, for the event that is sealed and for the row that is read alike.
+fn write_columns<'a>(
+    mac: &mut MacWriter,
+    (id, root, at): (&EventId, &AccountId, Timestamp),
+    words: [&str; 5],
+    facts: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+    (request_id, address): (&str, Option<&str>),
+) {
+    mac.bytes(id.as_bytes());
+    mac.bytes(root.as_bytes());
+    mac.number(at.micros());
+    for word in words {
+        mac.text(word);
+    }
+    mac.number(i64::try_from(facts.len()).unwrap_or(i64::MAX));
+    for (name, value) in facts {
+        mac.text(name);
+        mac.text(value);
+    }
+    mac.text(request_id);
+    mac.optional(address, MacWriter::text);
 }
 
 /// What was done.

@@ -1,7 +1,7 @@
 //! An event as a row has it, with words that this version may not know: to check its seal and to
 //! list it, not to decide by.
 
-use super::AuditEvent;
+use super::{AuditEvent, write_columns};
 use crate::clock::Timestamp;
 use crate::ids::{AccountId, EventId};
 use crate::secrets::{MacWriter, Protected, SealKey};
@@ -39,20 +39,12 @@ impl Protected for StoredAuditEvent {
 
     fn write_to(&self, mac: &mut MacWriter) {
         let Self { id, root, at, actor, action, target, facts, request_id, address } = self;
-        mac.bytes(id.as_bytes());
-        mac.bytes(root.as_bytes());
-        mac.number(at.micros());
-        mac.text(&actor.0);
-        mac.text(&actor.1);
-        mac.text(action);
-        mac.text(&target.0);
-        mac.text(&target.1);
-        mac.number(i64::try_from(facts.len()).unwrap_or(i64::MAX));
-        for (name, value) in facts {
-            mac.text(name);
-            mac.text(value);
-        }
-        mac.text(request_id);
-        mac.optional(address.as_deref(), MacWriter::text);
+        write_columns(
+            mac,
+            (id, root, *at),
+            [&actor.0, &actor.1, action, &target.0, &target.1],
+            facts.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+            (request_id, address.as_deref()),
+        );
     }
 }
