@@ -4,6 +4,12 @@
 //! The conformance suite in `crates/backends/tests/conformance/` is the specification: every
 //! method has a function there and every backend runs it.
 
+#[cfg(feature = "testing")]
+mod interposed;
+
+#[cfg(feature = "testing")]
+pub use interposed::{Interpose, Interposed};
+
 use crate::accounts::Account;
 use crate::clock::Timestamp;
 use crate::commit::{Commit, Revision};

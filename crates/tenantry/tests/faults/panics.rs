@@ -4,18 +4,18 @@
 //! made to panic. The hook that keeps a message out of the log is the process's, so the requests
 //! are made in a process of their own, whose output is then searched.
 
-mod store;
+mod panicking;
 
 use crate::support::say;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt as _;
+use panicking::Panicking;
 use serde_json::{Value, json};
 use std::env;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::sync::Arc;
-use store::PanickingStore;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, SystemClock};
@@ -23,6 +23,7 @@ use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SystemRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
+use tenantry_core::store::Interposed;
 use tenantry_http::{Access, App, Options, Peer, ROUTES, Route};
 
 /// Set in the process that panics.
@@ -59,8 +60,9 @@ async fn requests_that_panic() {
     }
     tenantry::logging::start(tracing::Level::TRACE);
     let folder = tempfile::tempdir().expect("a directory");
-    let inner = SqliteStore::open(&SqliteOptions::new(folder.path(), SystemClock.now()));
-    let store = Arc::new(PanickingStore::new(inner.expect("a store"), CANARY));
+    let store = SqliteStore::open(&SqliteOptions::new(folder.path(), SystemClock.now()));
+    let store = store.expect("a store");
+    let store = Arc::new(Interposed { store, between: Panicking::saying(CANARY) });
     let app = app(store.clone());
     let organization = json!({ "organization": "o", "name": "n", "email": "e@example.com" });
     let created = send(&app, Peer::Operator, "POST", "/operator/initialize", &[], &organization);
@@ -74,9 +76,9 @@ async fn requests_that_panic() {
     for route in ROUTES {
         let mut panics = 0;
         for calls in 0..CALLS_MAX {
-            store.panic_after(calls);
+            store.between.panic_after(calls);
             let (status, body) = perform(&app, route, &master, &token, &tenant).await;
-            if store.disarm() {
+            if store.between.disarm() {
                 continue;
             }
             panics += 1;
@@ -92,7 +94,7 @@ async fn requests_that_panic() {
     }
 }
 
-fn app(store: Arc<PanickingStore>) -> App {
+fn app(store: Arc<Interposed<SqliteStore, Panicking>>) -> App {
     let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
     let realms = Realms::new(&material, false, Vec::new()).expect("the built-in realm");
     let plane = Plane::new(Parts {

@@ -139,7 +139,7 @@ async fn an_account_row_that_is_damaged_after_its_key_was_cached_refuses_once_it
         let sub = app.sub_account_of(&other, "s").await;
         assert_eq!(app.code(&app.bearer(&other.key), &sub.key).await, "VALID");
         // An outcome that is not known makes the node look the account up again.
-        app.store.lose_next_reply();
+        app.store.between.lose_next();
         let path = format!("/operator/organizations/{}/entitlement", other.uuid);
         let taken = json!({ "entitlement": "sub_accounts", "given": false });
         assert_eq!(app.operator().post(&path, taken).await.refusal().0, 503);

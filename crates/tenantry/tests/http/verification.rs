@@ -309,7 +309,7 @@ async fn a_suspension_whose_reply_was_lost_holds_at_the_next_verify() {
         for key in [&sub.key, &organization.key] {
             app.code(&platform, key).await;
         }
-        app.store.lose_next_reply();
+        app.store.between.lose_next();
         let reply = app.operator().post(&path, json!({ "suspended": suspended })).await;
         assert_eq!(reply.refusal().0, 503);
         for key in [&sub.key, &organization.key] {
@@ -323,7 +323,7 @@ async fn a_revocation_whose_reply_was_lost_holds_at_the_next_verify() {
     let app = TestApp::start().await;
     let sub = app.sub_account("s").await;
     assert_eq!(app.code(&app.owner(), &sub.key).await, "VALID");
-    app.store.lose_next_reply();
+    app.store.between.lose_next();
     let reply = app.owner().delete(&format!("/v1/keys/{}", sub.key_id)).await;
     assert_eq!(reply.refusal().0, 503);
     assert_eq!(app.code(&app.owner(), &sub.key).await, "REVOKED");

@@ -1,10 +1,10 @@
 //! An app on a store of its own, and typed callers of it.
 
-mod faulty;
 mod log;
+mod lost_reply;
 
-use faulty::Faulty;
 pub(crate) use log::Log;
+use lost_reply::LostReply;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -21,6 +21,7 @@ use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
+use tenantry_core::store::Interposed;
 use tenantry_http::{App, Options, Peer};
 
 /// 2025-07-10T14:35:00.123456Z
@@ -33,8 +34,8 @@ pub(crate) struct TestApp {
     app: App,
     /// The plane beneath it, for what no surface can ask yet.
     pub(crate) plane: Arc<Plane>,
-    /// The store beneath that.
-    pub(crate) store: Arc<Faulty>,
+    /// The store beneath that, which can lose a reply.
+    pub(crate) store: Arc<Interposed<SqliteStore, LostReply>>,
     /// The plane's secrets.
     pub(crate) secrets: Secrets,
     clock: Arc<ManualClock>,
@@ -101,7 +102,8 @@ impl TestApp {
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
-        let store = Arc::new(Faulty::new(Arc::new(store.expect("a store"))));
+        let store = store.expect("a store");
+        let store = Arc::new(Interposed { store, between: LostReply::default() });
         let plane = Arc::new(Plane::new(Parts {
             store: store.clone(),
             clock: clock.clone(),

@@ -1,0 +1,116 @@
+//! A store with a test between it and its caller, so that a test makes its faults in one place and
+//! a new store method is one line below.
+
+use crate::accounts::Account;
+use crate::clock::Timestamp;
+use crate::commit::{Commit, Revision};
+use crate::credentials::Credential;
+use crate::error::Result;
+use crate::ids::{AccountId, CredentialId};
+use crate::members::Member;
+use crate::secrets::{Sealed, Tag, Unverified};
+use crate::service_accounts::ServiceAccount;
+use crate::store::{
+    AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore, NewRows,
+    ServiceAccountStore,
+};
+use async_trait::async_trait;
+
+/// What a test does at each call of a store; nothing, unless it says otherwise.
+pub trait Interpose: Send + Sync {
+    /// Before any call.
+    fn before(&self) {}
+
+    /// What the caller of a reading method is answered.
+    ///
+    /// # Errors
+    /// The test's own, or the store's.
+    fn read<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome
+    }
+
+    /// What the caller of a changing method is answered; the change has been made or refused.
+    ///
+    /// # Errors
+    /// The test's own, or the store's.
+    fn change<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome
+    }
+}
+
+/// A store, and what stands before it.
+pub struct Interposed<S, I> {
+    /// The store.
+    pub store: S,
+    /// The test's part.
+    pub between: I,
+}
+
+/// Each method as `read` or `change`, its name, parameters and what `Result` it has.
+macro_rules! interpose {
+    ($($store:ident {
+        $($kind:ident $name:ident($($given:ident: $type:ty),* $(,)?) -> $answer:ty;)*
+    })*) => {$(
+        #[async_trait]
+        impl<S: $store, I: Interpose> $store for Interposed<S, I> {
+            $(async fn $name(&self, $($given: $type),*) -> Result<$answer> {
+                self.between.before();
+                self.between.$kind(self.store.$name($($given),*).await)
+            })*
+        }
+    )*};
+}
+
+interpose! {
+    AccountStore {
+        change insert_organization(
+            account: &Sealed<Account>,
+            member: &Member,
+            key: &Sealed<Credential>,
+            commit: Commit,
+        ) -> Committed;
+        change insert_account(
+            account: &Sealed<Account>,
+            key: &Sealed<Credential>,
+            commit: Commit,
+        ) -> Committed;
+        change insert_accounts(accounts: Vec<NewRows>) -> Committed;
+        read find_account(root: AccountId, id: AccountId) -> Option<Unverified<Account>>;
+        read has_organizations() -> bool;
+        read list_organizations(
+            after: Option<AccountId>,
+            limit: u32,
+        ) -> Vec<(AccountId, Result<Unverified<Account>>)>;
+        change update_account(account: &Sealed<Account>, commit: Commit) -> Committed;
+    }
+    AuditStore {
+        change insert_audit_event(commit: Commit) -> Committed;
+    }
+    CredentialStore {
+        change insert_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        read find_credential_by_tag(tag: &Tag) -> Option<Found>;
+        read find_credential(
+            root: AccountId,
+            id: CredentialId,
+        ) -> Option<Unverified<Credential>>;
+        change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
+        read find_revision(root: AccountId) -> Revision;
+    }
+    HealthStore {
+        read check() -> ();
+    }
+    MemberStore {
+        read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;
+        change save_member(member: &Member, commit: Commit) -> Committed;
+    }
+    ServiceAccountStore {
+        change insert_service_account(
+            service_account: &Sealed<ServiceAccount>,
+            secret: &Sealed<Credential>,
+            max: u32,
+            commit: Commit,
+        ) -> Committed;
+        read list_service_account_names(account: AccountId, base: &str) -> Vec<String>;
+    }
+}
