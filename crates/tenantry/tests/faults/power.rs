@@ -69,7 +69,10 @@ fn after_the_cut<T>(image: &Path, folder: &Path, look: impl FnOnce(&str, &Site) 
     Some(outcome)
 }
 
-/// Seen failing by the test below.
+/// Seen failing by the test below, and with a server built with `synchronous=NORMAL`, which leaves
+/// out just the sync of the log that a commit waits for: of ten single cuts eight lost some of what
+/// was acknowledged, with seed 1795402885183078 100 of 647, and two came right after a checkpoint.
+/// Five cuts in a row failed each of three times.
 #[test]
 fn f4_what_was_acknowledged_survives_a_power_cut() {
     let mut chance = seed("F4");
