@@ -47,6 +47,8 @@ pub const LAST_USED_BATCH: usize = 500;
 pub const LAST_USED_FLUSH_MAX: usize = 50_000;
 /// How often last-used times are written.
 pub const LAST_USED_FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// How often a store that refuses changes is tried, until it takes one.
+pub const WRITE_PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Sub-accounts in one bulk create.
 pub const BULK_ACCOUNTS_MAX: usize = 1_000;
 /// Most values of a JSON document on a bulk route.

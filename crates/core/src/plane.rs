@@ -126,4 +126,21 @@ impl Plane {
     pub async fn check_ready(&self) -> Result<()> {
         self.store.check().await
     }
+
+    /// Whether the store takes changes, as far as the last of them, or the last probe, tell.
+    ///
+    /// # Errors
+    /// [`crate::Error::StorageFull`] or [`crate::Error::Unavailable`], where they are refused.
+    pub async fn check_writes(&self) -> Result<()> {
+        self.store.check_writes().await
+    }
+
+    /// Where changes are refused, tries whether they still are. To be called every
+    /// [`limits::WRITE_PROBE_EVERY`], so that recovery is seen without anybody's change.
+    ///
+    /// # Errors
+    /// What changes are refused with.
+    pub async fn probe_writes(&self) -> Result<()> {
+        self.store.probe_writes().await
+    }
 }

@@ -210,4 +210,16 @@ pub trait AuditStore: Send + Sync {
 pub trait HealthStore: Send + Sync {
     /// Reads something, to see that reading works.
     async fn check(&self) -> Result<()>;
+
+    /// Whether changes are accepted, as far as the last of them, or the last probe, tell.
+    ///
+    /// # Errors
+    /// `StorageFull` or `Unavailable`, where they are refused.
+    async fn check_writes(&self) -> Result<()>;
+
+    /// Where changes are refused, tries one that changes nothing; else does nothing.
+    ///
+    /// # Errors
+    /// What changes are refused with.
+    async fn probe_writes(&self) -> Result<()>;
 }

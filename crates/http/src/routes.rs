@@ -134,6 +134,7 @@ pub const ROUTES: &[Route] = routes! {
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;
+    GET  "/readyz/writes"                           Native Open Reads health::ready_for_writes;
 
     POST "/operator/initialize"                     Native Operator Writes admin::organizations::initialize;
     POST "/operator/organizations"                  Native Operator Writes admin::organizations::create;

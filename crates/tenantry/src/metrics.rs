@@ -79,6 +79,10 @@ impl Collector for Metrics {
         let help = "Commits that were lost and whose changes were then made one by one";
         counter(&mut encoder, "store_batches_split", help, &stats.batches_split)?;
 
+        let help = "1 where the store accepts changes, 0 where it refuses them";
+        let accepts = i64::from(self.store.accepts_writes().is_ok());
+        gauge(&mut encoder, "store_writable", help, None, &accepts)?;
+
         encode_process(&mut encoder)
     }
 }

@@ -14,4 +14,13 @@ impl HealthStore for SqliteStore {
         let shard = shard_of(AccountId::PLANE);
         self.read(|connection| find_head(connection, shard)).map(|_| ())
     }
+
+    async fn check_writes(&self) -> Result<()> {
+        self.accepts_writes()
+    }
+
+    async fn probe_writes(&self) -> Result<()> {
+        self.refuse_if_damaged()?;
+        self.writer.probe().await
+    }
 }

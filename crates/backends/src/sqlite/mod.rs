@@ -149,6 +149,15 @@ impl SqliteStore {
         self.writer.stats()
     }
 
+    /// Whether changes are accepted, as far as the last of them, or the last probe, tell.
+    ///
+    /// # Errors
+    /// `StorageFull` or `Unavailable`, where they are refused.
+    pub fn accepts_writes(&self) -> Result<()> {
+        self.refuse_if_damaged()?;
+        self.writer.check()
+    }
+
     /// A check of the whole database, to be run where nobody waits for it: it blocks for long on a
     /// large one. It has a connection of its own and does not keep the store from being closed. It
     /// lists the first faults, none where the file is sound; where there are some, nothing is read

@@ -9,12 +9,15 @@
 //!
 //! Where the system could not bring something to the disk, the writer ends: see [`DiskFailed`].
 
+mod acceptance;
 mod checkpoint;
 #[cfg(test)]
 mod tests;
 
 use super::errors::{from_sqlite, is_unsynced};
+use acceptance::Acceptance;
 use rusqlite::Connection;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,6 +47,8 @@ pub type DiskFailed = fn();
 struct Job {
     run: Run,
     reply: oneshot::Sender<Result<Committed>>,
+    /// Its outcome tells whether changes are accepted.
+    probes: bool,
 }
 
 /// What the writer has done since it was started.
@@ -72,6 +77,7 @@ pub(super) struct Writer {
     queue: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     counters: Arc<Counters>,
+    acceptance: Arc<Acceptance>,
 }
 
 impl Writer {
@@ -83,11 +89,19 @@ impl Writer {
         let counters = Arc::new(Counters::default());
         let unsynced = Arc::new(AtomicBool::new(false));
         checkpoint::install(&mut connection, unsynced.clone()).map_err(std::io::Error::other)?;
-        let worker = Worker { connection, counters: counters.clone(), unsynced, disk_failed };
+        let acceptance = Arc::new(Acceptance::default());
+        let worker = Worker {
+            connection,
+            counters: counters.clone(),
+            acceptance: acceptance.clone(),
+            found_full: Cell::new(false),
+            unsynced,
+            disk_failed,
+        };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || worker.work(jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), counters })
+        Ok(Self { queue: Some(queue), thread: Some(thread), counters, acceptance })
     }
 
     /// Queues a job and waits for its outcome. A caller that goes away takes nothing back: a
@@ -97,9 +111,32 @@ impl Writer {
     /// What the job says; `Unavailable` where the queue is full, nothing being done, or where the
     /// writer ended, what was done not being known.
     pub(super) async fn run(&self, run: Run) -> Result<Committed> {
+        self.queue(run, false).await
+    }
+
+    /// Whether changes are accepted: `StorageFull` or `Unavailable` where they are refused.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(stopped());
+        }
+        self.acceptance.get()
+    }
+
+    /// Where changes are refused, tries one that changes nothing.
+    ///
+    /// # Errors
+    /// What changes are refused with.
+    pub(super) async fn probe(&self) -> Result<()> {
+        if self.check().is_ok() {
+            return Ok(());
+        }
+        self.queue(acceptance::probe(), true).await.map(|_| ())
+    }
+
+    async fn queue(&self, run: Run, probes: bool) -> Result<Committed> {
         let (reply, outcome) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.try_send(Job { run, reply }).map_err(|error| match error {
+        queue.try_send(Job { run, reply, probes }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::unavailable("the write queue is full"),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
@@ -133,6 +170,9 @@ fn stopped() -> Error {
 struct Worker {
     connection: Connection,
     counters: Arc<Counters>,
+    acceptance: Arc<Acceptance>,
+    /// A change found no room: others may still.
+    found_full: Cell<bool>,
     /// An fsync failed: nothing is answered, written or synced any more.
     unsynced: Arc<AtomicBool>,
     disk_failed: DiskFailed,
@@ -277,21 +317,43 @@ impl Worker {
         self.note(statement.execute([]).map(|_| ()).map_err(from_sqlite))
     }
 
-    /// Looks whether an outcome tells that an fsync failed.
+    /// Looks whether an outcome tells that an fsync failed, or that changes are refused.
     fn note<T>(&self, outcome: Result<T>) -> Result<T> {
         if outcome.as_ref().is_err_and(is_unsynced) {
             self.unsynced.store(true, Ordering::Relaxed);
         }
+        match &outcome {
+            Err(Error::StorageFull) => self.found_full.set(true),
+            Err(Error::Unavailable(_)) => self.acceptance.set(&outcome),
+            _ => {}
+        }
         outcome
     }
 
+    /// Where a change found no room, finds out whether that one only was too large. Before anybody
+    /// is answered, so that whoever was refused finds readiness turned.
+    fn settle(&self) {
+        if self.found_full.take() && self.acceptance.get().is_ok() {
+            let outcome = self.alone(&mut acceptance::probe());
+            if !self.unsynced.load(Ordering::Relaxed) {
+                self.acceptance.set(&outcome);
+            }
+            self.found_full.set(false);
+        }
+    }
+
     fn answer(&self, answers: impl IntoIterator<Item = (Job, Result<Committed>)>) {
+        self.settle();
         for (job, outcome) in answers {
             if self.unsynced.load(Ordering::Relaxed) {
                 // Nobody knows whether it is stored. Dropped, its caller is told just that.
                 continue;
             }
-            self.counters.jobs.fetch_add(1, Ordering::Relaxed);
+            if job.probes {
+                self.acceptance.set(&outcome);
+            } else {
+                self.counters.jobs.fetch_add(1, Ordering::Relaxed);
+            }
             // Nobody may be waiting any more; the job is done all the same.
             let _ = job.reply.send(outcome);
         }

@@ -5,6 +5,7 @@ use crate::{open, options, sql, together};
 use std::pin::Pin;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::accounts::Account;
+use tenantry_core::commit::Commit;
 use tenantry_core::credentials::{Credential, Owner};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::ids::AccountId;
@@ -120,4 +121,54 @@ async fn a_deletion_by_the_operator_makes_room() {
     assert!(written > 0 && matches!(refused, Error::StorageFull));
     sql(directory.path(), "DELETE FROM idempotency");
     draw.stored_sub_account(&store, root).await;
+}
+
+/// A change with a reply of so many bytes beside it.
+fn with_reply(draw: &Draw, root: AccountId, scope: usize, bytes: usize) -> Commit {
+    let mut replay = draw.replay("POST /v1/accounts", NOW);
+    replay.reply = vec![0; bytes];
+    replay.scope = scope.to_string().into();
+    let mut commit = draw.commit(root);
+    commit.replay = Some(replay);
+    commit
+}
+
+/// Seen failing without the probe, and with a probe that asks for no room.
+#[tokio::test]
+async fn a_full_store_says_so_until_a_probe_finds_room() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let capped =
+        SqliteOptions { size_max_bytes: Some(SIZE_MAX_BYTES), ..options(directory.path()) };
+    let store = SqliteStore::open(&capped).expect("a store");
+    let draw = Draw::new();
+    let root = draw.organization(&store).await.account.id;
+    let full = |outcome| matches!(outcome, Err(Error::StorageFull));
+
+    // One that is too large for the room there is tells nothing about others.
+    let refused = store.insert_audit_event(with_reply(&draw, root, 0, 1024 * 1024)).await;
+    assert!(matches!(refused, Err(Error::StorageFull)));
+    store.check_writes().await.expect("there is room");
+
+    let mut scope = 1;
+    while store.insert_audit_event(with_reply(&draw, root, scope, 16 * 1024)).await.is_ok() {
+        scope += 1;
+    }
+    assert!(full(store.check_writes().await), "refused, and ready for it");
+    assert!(full(store.probe_writes().await));
+    store.check().await.expect("it reads");
+    // The last page is free, and a small change finds it: no create would.
+    store.insert_audit_event(draw.commit(root)).await.expect("stored");
+    assert!(full(store.probe_writes().await), "a page is not room");
+
+    let before = store.stats();
+    sql(directory.path(), "DELETE FROM idempotency");
+    assert!(full(store.check_writes().await), "nobody has looked");
+    store.probe_writes().await.expect("there is room");
+    store.check_writes().await.expect("there is room");
+    assert!(!directory.path().join("room.probe").exists());
+    assert_eq!(store.stats().jobs, before.jobs, "a probe is no change");
+    assert_eq!(store.stats().commits, before.commits + 1);
+    // Nothing is tried where nothing is refused.
+    store.probe_writes().await.expect("there is room");
+    assert_eq!(store.stats().commits, before.commits + 1);
 }

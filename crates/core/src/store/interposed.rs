@@ -99,6 +99,8 @@ interpose! {
     }
     HealthStore {
         read check() -> ();
+        read check_writes() -> ();
+        read probe_writes() -> ();
     }
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;

@@ -77,6 +77,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
     let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
+    let probing = tokio::spawn(probe_writes(local.plane.clone()));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();
@@ -91,6 +92,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         _ = interrupt.recv() => tracing::warn!("stopping at once"),
     }
     flushing.abort();
+    probing.abort();
     if let Err(error) = local.plane.flush_last_used().await {
         tracing::warn!(%error, "last-used times were not written");
     }
@@ -145,6 +147,18 @@ async fn flush_last_used(plane: Arc<Plane>) {
         every.tick().await;
         if let Err(error) = plane.flush_last_used().await {
             tracing::warn!(%error, "last-used times were not written");
+        }
+    }
+}
+
+/// Tries a store that refuses changes now and then, for as long as the server runs.
+async fn probe_writes(plane: Arc<Plane>) {
+    let mut every = tokio::time::interval(limits::WRITE_PROBE_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Err(error) = plane.probe_writes().await {
+            tracing::debug!(%error, "changes are still refused");
         }
     }
 }

@@ -71,13 +71,13 @@ fn verify_while(setting: &Setting, meanwhile: impl FnOnce()) -> usize {
     verdicts.into_inner()
 }
 
-/// Seen failing with a full disk read as any other failure of the store.
+/// Seen failing with a full disk read as any other failure of the store, and with nobody who probes.
 #[test]
 fn f7_on_a_full_disk_keys_verify_and_creates_are_told_so_until_there_is_room() {
     let Some(setting) = set_up("defaults") else { return };
     let filler = setting.disk.mount.join("filler");
     let mut all = setting.before.clone();
-    let mut recovered = None;
+    let (mut seen, mut recovered) = (None, None);
     let verdicts = verify_while(&setting, || {
         fill(&filler);
         // The log has room of its own that is used up first.
@@ -94,8 +94,15 @@ fn f7_on_a_full_disk_keys_verify_and_creates_are_told_so_until_there_is_room() {
             }
         }
         assert!(refused > 100, "the disk is not full");
-        assert_eq!(setting.server.get("/readyz").expect("an answer").status, 200);
+        let ready = setting.server.get("/readyz").expect("an answer");
+        assert_eq!((ready.status, &*ready.text), (200, "ready\nwrites: refused (storage full)\n"));
+        assert_eq!(setting.server.get("/readyz/writes").expect("an answer").status, 503);
         std::fs::remove_file(&filler).expect("room");
+        // Without anybody's change.
+        let took = within(RECOVERY, || {
+            setting.server.get("/readyz/writes").expect("an answer").status == 200
+        });
+        seen = Some(took.expect("readiness turns back once there is room"));
         let mut connection = Connection::open(&setting.server.address).expect("a connection");
         for surface in 0..4 {
             let took = within(RECOVERY, || {
@@ -119,7 +126,8 @@ fn f7_on_a_full_disk_keys_verify_and_creates_are_told_so_until_there_is_room() {
     assert!(server.stop().success());
     assert_sound(&site.database());
     say(&format!(
-        "F7: {} acknowledged, 0 lost; {verdicts} verdicts, all VALID; recovered in {recovered:?}",
+        "F7: {} acknowledged, 0 lost; {verdicts} verdicts, all VALID; ready for writes again after \
+         {seen:?}, creates then went on in {recovered:?}",
         all.len()
     ));
     drop((disk, folder));
@@ -141,6 +149,9 @@ fn f8_on_a_disk_that_turned_read_only_keys_verify_and_creates_are_refused() {
         });
         assert!(round.refused.keys().all(|status| [503, 507].contains(status)), "{round:?}");
         assert!(round.refused.values().sum::<usize>() > 0, "creates go on");
+        let ready = setting.server.get("/readyz").expect("an answer");
+        assert!(ready.status == 200 && ready.text.contains("writes: refused"), "{}", ready.text);
+        assert_eq!(setting.server.get("/readyz/writes").expect("an answer").status, 503);
         all.extend(round.acknowledged);
         refused = Some(round.refused);
     });

@@ -8,6 +8,7 @@ mod coverage;
 mod forgery;
 mod grants;
 mod hang_ups;
+mod health;
 mod input;
 mod json_api;
 mod members;

@@ -48,12 +48,13 @@ pub(crate) struct TestApp {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) local_platform_wide: bool,
+    pub(crate) database_bytes_max: Option<u64>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let policy = Policy { cache_entries: 10_000, ..Policy::default() };
-        Self { policy, local_platform_wide: false }
+        Self { policy, local_platform_wide: false, database_bytes_max: None }
     }
 }
 
@@ -98,7 +99,10 @@ impl TestApp {
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(START)));
-        let store = SqliteStore::open(&SqliteOptions::new(dir.path(), clock.now()));
+        let store = SqliteStore::open(&SqliteOptions {
+            size_max_bytes: settings.database_bytes_max,
+            ..SqliteOptions::new(dir.path(), clock.now())
+        });
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
@@ -131,6 +135,11 @@ impl TestApp {
     /// Waits for changes that are under way.
     pub(crate) async fn drain(&self) {
         self.app.drain().await;
+    }
+
+    /// Says that the server is about to stop.
+    pub(crate) fn stop(&self) {
+        self.app.readiness().set_draining();
     }
 
     /// Moves time on.
