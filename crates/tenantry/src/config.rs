@@ -143,7 +143,7 @@ impl Config {
 
         let listen = settings.listen.or(file.listen);
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-        let network = settings.network.or(&network)?;
+        let network = settings.network.or(&network, listen)?;
         network.check_listen(listen)?;
         let key_prefix = match text(&settings.key_prefix, file.key_prefix) {
             None => KeyPrefix::default(),
@@ -252,6 +252,19 @@ mod tests {
             let error = load(text, Settings::default()).expect_err(text).to_string();
             assert!(error.starts_with(&format!("--{}", &text[..12])), "{error}");
         }
+    }
+
+    #[test]
+    fn a_stop_waits_for_those_in_front_where_there_may_be_any() {
+        let delay = |text: &str| load(text, Settings::default()).map(|c| c.network.drain_delay);
+        let seconds = |text: &str| delay(text).expect("good").as_secs();
+        assert_eq!(seconds(""), 0);
+        assert_eq!(seconds("trusted-proxy = [\"127.0.0.1\"]"), 3);
+        let tls = "listen = \"0.0.0.0:443\"\ntls-cert = \"c\"\ntls-key = \"k\"\n";
+        assert_eq!(seconds(tls), 3);
+        assert_eq!(seconds(&format!("{tls}drain-delay = 0")), 0);
+        assert_eq!(seconds("drain-delay = 3600"), 3600);
+        assert!(delay("drain-delay = 3601").expect_err("too long").to_string().contains("3600"));
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Serves until SIGTERM or SIGINT, then lets requests that are under way end. A second signal ends
-/// them at once.
+/// Serves until SIGTERM or SIGINT, then says that it is not ready, goes on for the drain delay, and
+/// lets requests that are under way end. A second signal ends all of that at once.
 pub(crate) async fn serve(config: &Config) -> Result<()> {
     // First, so that a refused start leaves nothing behind.
     let tls = match &config.network.tls {
@@ -79,10 +79,17 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
     let probing = tokio::spawn(probe_writes(local.plane.clone()));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    tracing::info!("stopping: requests that are under way may end");
     readiness.set_draining();
-    let _ = stop.send(true);
     let drained = async {
+        // Whoever distributes requests has not looked yet: a listener that is gone would be refused
+        // connections to them.
+        let delay = config.network.drain_delay;
+        if !delay.is_zero() {
+            tracing::info!(seconds = delay.as_secs(), "stopping: not ready, and still serving");
+            tokio::time::sleep(delay).await;
+        }
+        tracing::info!("stopping: requests that are under way may end");
+        let _ = stop.send(true);
         let _ = network.await;
         let _ = operator.await;
     };

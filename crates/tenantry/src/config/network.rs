@@ -12,6 +12,11 @@ use tenantry_http::server::{Limits, Proxies};
 /// Longest time that a client may be given, in seconds.
 const SECONDS_MAX: u64 = 3600;
 
+/// Between saying that the server stops and refusing connections, where somebody in front may look.
+/// With [`DRAIN_DEADLINE`](tenantry_http::server::DRAIN_DEADLINE) below the 30 seconds that many
+/// supervisors give before they kill.
+const DRAIN_DELAY: Duration = Duration::from_secs(3);
+
 /// Settings as the command line, the environment or `tenantry.toml` gives them. One struct, so
 /// that the names are the same everywhere.
 #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
@@ -41,6 +46,10 @@ pub struct NetworkSettings {
     /// Seconds that a connection may wait for its next request (default: 60)
     #[arg(long, global = true, env = "TENANTRY_IDLE_TIMEOUT")]
     pub idle_timeout: Option<u64>,
+    /// Seconds between saying `stopping` at /readyz and refusing new connections (default: 3, and 0
+    /// where only loopback is served and no proxy is trusted)
+    #[arg(long, global = true, env = "TENANTRY_DRAIN_DELAY")]
+    pub drain_delay: Option<u64>,
     /// PEM file of the certificate chain; read again when it changes
     #[arg(long, global = true, env = "TENANTRY_TLS_CERT")]
     pub tls_cert: Option<PathBuf>,
@@ -71,6 +80,8 @@ pub struct NetworkConfig {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Proxies in front.
     pub proxies: Proxies,
+    /// How long the server goes on after it has said that it stops.
+    pub drain_delay: Duration,
 }
 
 impl NetworkSettings {
@@ -81,8 +92,8 @@ impl NetworkSettings {
         names.map(str::to_owned).collect()
     }
 
-    /// The settings in force, flags before the file.
-    pub(super) fn or(&self, file: &Self) -> Result<NetworkConfig> {
+    /// The settings in force, flags before the file, for a server that listens at `listen`.
+    pub(super) fn or(&self, file: &Self, listen: SocketAddr) -> Result<NetworkConfig> {
         let default = Limits::default();
         let limits = Limits {
             head_deadline: seconds(
@@ -147,7 +158,14 @@ impl NetworkSettings {
         if required && tls.is_some() {
             return Err(setting("--plaintext-behind-proxy and --tls-cert exclude each other"));
         }
-        Ok(NetworkConfig { limits, tls, proxies: Proxies { trusted, required } })
+        let alone = listen.ip().is_loopback() && trusted.is_empty();
+        let drain_delay = match self.drain_delay.or(file.drain_delay) {
+            None if alone => Duration::ZERO,
+            None => DRAIN_DELAY,
+            Some(seconds @ 0..=SECONDS_MAX) => Duration::from_secs(seconds),
+            Some(_) => return Err(setting("--drain-delay: 0 to 3600 seconds")),
+        };
+        Ok(NetworkConfig { limits, tls, proxies: Proxies { trusted, required }, drain_delay })
     }
 }
 
