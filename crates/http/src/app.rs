@@ -5,7 +5,7 @@ use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
 use crate::server::{HEADERS_MAX, Limits};
-use crate::traffic::{RouteTraffic, Traffic};
+use crate::traffic::{Cap, RouteTraffic, Traffic};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
@@ -172,6 +172,17 @@ impl App {
         self.shared.traffic.snapshot()
     }
 
+    /// How many connections and requests each cap has turned away since the start.
+    #[must_use]
+    pub fn shed_counts(&self) -> impl IntoIterator<Item = (Cap, u64)> + use<> {
+        self.shared.traffic.shed()
+    }
+
+    /// Counts a connection that a cap turned away.
+    pub(crate) fn count_shed(&self, cap: Cap) {
+        self.shared.traffic.count_shed(cap);
+    }
+
     /// The plane beneath.
     #[must_use]
     pub fn plane(&self) -> &Plane {
@@ -189,8 +200,9 @@ impl App {
         self.answer(request, peer, None).await
     }
 
-    /// Answers a request that there is no room for.
-    pub async fn shed(&self, request: Request, peer: Peer) -> Response {
+    /// Answers a request that a cap leaves no room for.
+    pub(crate) async fn shed(&self, request: Request, peer: Peer, cap: Cap) -> Response {
+        self.count_shed(cap);
         self.answer(request, peer, Some(Refusal::Overloaded)).await
     }
 

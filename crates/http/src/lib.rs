@@ -19,4 +19,4 @@ mod traffic;
 
 pub use app::{App, AppState, Options, Peer, Readiness};
 pub use routes::{Access, Effect, Family, ROUTES, Route};
-pub use traffic::{BUCKET_MICROS, RouteTraffic};
+pub use traffic::{BUCKET_MICROS, Cap, RouteTraffic};

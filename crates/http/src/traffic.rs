@@ -1,5 +1,5 @@
-//! How many requests each route answered, how, and how long they took. Kept in atomic counters: a
-//! request waits for nobody to be counted.
+//! How many requests each route answered, how, and how long they took, and how many were turned
+//! away. Kept in atomic counters: a request waits for nobody to be counted.
 
 use crate::routes::{ROUTES, Route};
 use axum::http::StatusCode;
@@ -13,9 +13,29 @@ pub const BUCKET_MICROS: [u64; 12] =
 /// Classes of status codes, by their first digit.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// Counters of every route, and of requests that had none.
+/// A limit beyond which clients are turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cap {
+    /// Connections of all clients.
+    Connections,
+    /// Connections of one client address.
+    ConnectionsPerAddress,
+    /// Requests of all clients under way.
+    Requests,
+    /// Requests of one client address under way.
+    RequestsPerAddress,
+}
+
+impl Cap {
+    /// All of them, in the order of their numbers.
+    const ALL: [Self; 4] =
+        [Self::Connections, Self::ConnectionsPerAddress, Self::Requests, Self::RequestsPerAddress];
+}
+
+/// Counters of every route, of requests that had none, and of who was turned away.
 pub(crate) struct Traffic {
     routes: Box<[Counters]>,
+    shed: [AtomicU64; Cap::ALL.len()],
 }
 
 #[derive(Default)]
@@ -42,7 +62,20 @@ pub struct RouteTraffic {
 
 impl Traffic {
     pub(crate) fn new() -> Self {
-        Self { routes: (0..=ROUTES.len()).map(|_| Counters::default()).collect() }
+        Self {
+            routes: (0..=ROUTES.len()).map(|_| Counters::default()).collect(),
+            shed: Default::default(),
+        }
+    }
+
+    /// Counts a connection or request that a cap turned away.
+    pub(crate) fn count_shed(&self, cap: Cap) {
+        self.shed[cap as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many each cap has turned away.
+    pub(crate) fn shed(&self) -> [(Cap, u64); Cap::ALL.len()] {
+        Cap::ALL.map(|cap| (cap, self.shed[cap as usize].load(Ordering::Relaxed)))
     }
 
     /// Counts a reply of the route at `index` of [`ROUTES`].

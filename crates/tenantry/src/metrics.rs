@@ -10,7 +10,8 @@ use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::Arc;
 use tenantry_backends::sqlite::SqliteStore;
-use tenantry_http::{App, BUCKET_MICROS, RouteTraffic};
+use tenantry_core::verify::Budget;
+use tenantry_http::{App, BUCKET_MICROS, Cap, RouteTraffic};
 
 /// Prints the metrics of a running server.
 pub(crate) fn renderer(app: App, store: Arc<SqliteStore>) -> Arc<dyn Fn() -> String + Send + Sync> {
@@ -42,6 +43,7 @@ impl Collector for Metrics {
         let traffic = self.app.traffic();
         encode_requests(&mut encoder, &traffic)?;
         encode_durations(&mut encoder, &traffic)?;
+        encode_refused(&mut encoder, &self.app)?;
 
         let plane = self.app.plane();
         let help = "Verifications by their answer";
@@ -117,6 +119,46 @@ fn encode_durations(encoder: &mut DescriptorEncoder<'_>, traffic: &[RouteTraffic
         let mut metric = family.encode_family(&labels)?;
         let sum = route.sum.as_secs_f64();
         metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+/// Who was turned away before their request was looked into.
+fn encode_refused(encoder: &mut DescriptorEncoder<'_>, app: &App) -> fmt::Result {
+    let counts: Vec<_> = app.shed_counts().into_iter().collect();
+    let families = [
+        ("http_connections_shed", "Connections turned away, by the cap that was reached"),
+        ("http_requests_shed", "Requests answered 503, by the cap that was reached"),
+    ];
+    for (name, help) in families {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (cap, count) in &counts {
+            let (of, limit) = match cap {
+                Cap::Connections => (families[0].0, "all"),
+                Cap::ConnectionsPerAddress => (families[0].0, "address"),
+                Cap::Requests => (families[1].0, "all"),
+                Cap::RequestsPerAddress => (families[1].0, "address"),
+            };
+            if of == name {
+                let labels = [("cap", limit)];
+                let mut metric = family.encode_family(&labels)?;
+                metric.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
+        }
+    }
+    let help = "Wrong credentials answered 429, by whose budget was spent";
+    let mut family =
+        encoder.encode_descriptor("misses_refused", help, None, MetricType::Counter)?;
+    for (budget, count) in app.plane().misses_refused() {
+        let name = match budget {
+            Budget::Bearer => "bearer",
+            Budget::Client => "client",
+            Budget::Caller => "caller",
+            Budget::Node => "node",
+        };
+        let labels = [("budget", name)];
+        let mut metric = family.encode_family(&labels)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
 }

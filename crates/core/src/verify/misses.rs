@@ -12,6 +12,7 @@ use crate::secrets::Tag;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,9 +105,37 @@ struct Buckets {
     questions: Bucket,
 }
 
+/// Whose budget was spent when a wrong credential was refused with 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// That of the address that presented it.
+    Bearer,
+    /// That of the end client that it was asked about.
+    Client,
+    /// That of the caller who asked and named no end client.
+    Caller,
+    /// The node's own.
+    Node,
+}
+
+impl Budget {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Bearer, Self::Client, Self::Caller, Self::Node];
+
+    fn of(source: Source) -> Self {
+        match source {
+            Source::Bearer(_) => Self::Bearer,
+            Source::Client(_) => Self::Client,
+            Source::Caller(_) => Self::Caller,
+        }
+    }
+}
+
 /// The budget for wrong credentials.
 pub(crate) struct Misses {
     buckets: Mutex<Buckets>,
+    /// How many were refused, by [`Budget`].
+    refused: [AtomicU64; Budget::ALL.len()],
     /// Credentials that let their bearer in lately. Never an answer: it only lets the store be
     /// asked where the budget of the address is spent.
     familiar: Cache<Tag, ()>,
@@ -124,19 +153,30 @@ impl Misses {
                 bearers: full,
                 questions: full,
             }),
+            refused: Default::default(),
             familiar: Cache::new(limits::FAMILIAR_ENTRIES_MAX),
         }
     }
 
+    /// How many were refused since the start, by whose budget was spent.
+    pub(super) fn refused(&self) -> [(Budget, u64); Budget::ALL.len()] {
+        Budget::ALL.map(|budget| (budget, self.refused[budget as usize].load(Ordering::Relaxed)))
+    }
+
+    fn limited(&self, budget: Budget, retry_after: Duration) -> Error {
+        self.refused[budget as usize].fetch_add(1, Ordering::Relaxed);
+        Error::RateLimited { retry_after }
+    }
+
     /// Takes a token before a credential is looked up.
     pub(super) fn take(&self, source: Source, now: Duration) -> Result<()> {
-        let limited = |retry_after| Error::RateLimited { retry_after };
         let mut buckets = self.lock();
-        buckets.of(source, now).take(now).map_err(limited)?;
+        let taken = buckets.of(source, now).take(now);
+        taken.map_err(|wait| self.limited(Budget::of(source), wait))?;
         if let Err(wait) = buckets.node(source).take(now) {
             // What the node lacks is not the source's to pay.
             buckets.of(source, now).give_back();
-            return Err(limited(wait));
+            return Err(self.limited(Budget::Node, wait));
         }
         Ok(())
     }
@@ -157,7 +197,7 @@ impl Misses {
     /// Takes a token for a wrong credential that the store was not asked about.
     pub(super) fn charge(&self, source: Source, now: Duration) -> Result<()> {
         let taken = self.lock().of(source, now).take(now);
-        taken.map_err(|retry_after| Error::RateLimited { retry_after })
+        taken.map_err(|wait| self.limited(Budget::of(source), wait))
     }
 
     /// The same for a bearer at `address` whose admin JWT was refused for `error`.
@@ -248,6 +288,7 @@ mod tests {
         let Err(Error::RateLimited { retry_after }) = misses.take(address(1), NOW) else {
             panic!("not limited");
         };
+        assert_eq!(misses.refused()[Budget::Bearer as usize], (Budget::Bearer, 2));
         assert!(misses.take(address(2), NOW).is_ok());
         assert!(misses.take(address(1), NOW + retry_after * 2).is_ok());
         assert_eq!(drained(&misses, address(3)), burst);
@@ -288,6 +329,9 @@ mod tests {
         // Questions have a cap of their own.
         let client = Source::client("192.0.2.1".parse().expect("an address"));
         assert!(misses.take(client, NOW).is_ok());
+        let refused = u64::try_from(1000 - burst).expect("few") + 1;
+        let expected = [0, 0, 0, refused];
+        assert_eq!(misses.refused().map(|(_, count)| count), expected, "all of them the node's");
     }
 
     #[test]

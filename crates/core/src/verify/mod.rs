@@ -16,7 +16,7 @@ pub use cache::VerifyCache;
 pub use judge::{Code, Verdict};
 pub use known::{Kind, Known, Slot};
 pub(crate) use misses::Misses;
-pub use misses::network;
+pub use misses::{Budget, network};
 pub(crate) use tally::Tally;
 
 use crate::Plane;
@@ -166,6 +166,12 @@ impl Plane {
     #[must_use]
     pub fn verdicts(&self) -> [(Code, u64); Code::ALL.len()] {
         self.tally.verdicts()
+    }
+
+    /// How many wrong credentials were refused since the start because a budget was spent.
+    #[must_use]
+    pub fn misses_refused(&self) -> [(Budget, u64); Budget::ALL.len()] {
+        self.misses.refused()
     }
 
     /// What is known of a credential: from the cache, else from the store, which is asked only

@@ -1,6 +1,7 @@
 //! Who is let in: connections and requests, overall and per client address.
 
 use super::limits::Limits;
+use crate::traffic::Cap;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,18 +65,18 @@ impl Admission {
 
     /// Lets a connection in. A trusted proxy's connections are those of many clients, so only the
     /// overall cap is theirs.
-    pub(super) fn connect(self: &Arc<Self>, address: IpAddr, proxy: bool) -> Option<Seat> {
+    pub(super) fn connect(self: &Arc<Self>, address: IpAddr, proxy: bool) -> Result<Seat, Cap> {
         if !take(&self.connections, self.limits.connections_max) {
-            return None;
+            return Err(Cap::Connections);
         }
         let address = network(address);
         let place = self.place(address);
         let max = if proxy { usize::MAX } else { self.limits.connections_per_address_max };
         if take(&place.connections, max) {
-            return Some(Seat { admission: self.clone(), address, place });
+            return Ok(Seat { admission: self.clone(), address, place });
         }
         self.connections.fetch_sub(1, Ordering::AcqRel);
-        None
+        Err(Cap::ConnectionsPerAddress)
     }
 
     fn place(&self, address: IpAddr) -> Arc<Place> {
@@ -102,19 +103,19 @@ impl Places {
 
 impl Seat {
     /// Lets a request of `client` in, who is the one at the other end or somebody behind them.
-    pub(super) fn enter(&self, client: IpAddr) -> Option<Permit> {
+    pub(super) fn enter(&self, client: IpAddr) -> Result<Permit, Cap> {
         let admission = &self.admission;
         if !take(&admission.requests, admission.limits.requests_max) {
-            return None;
+            return Err(Cap::Requests);
         }
         let address = network(client);
         let place =
             if address == self.address { self.place.clone() } else { admission.place(address) };
         if take(&place.requests, admission.limits.requests_per_address_max) {
-            return Some(Permit { admission: admission.clone(), place });
+            return Ok(Permit { admission: admission.clone(), place });
         }
         admission.requests.fetch_sub(1, Ordering::AcqRel);
-        None
+        Err(Cap::RequestsPerAddress)
     }
 }
 
@@ -155,12 +156,13 @@ mod tests {
         let admission = admission();
         let connect = |text| admission.connect(address(text), false);
         let first = [connect("2001:db8::1"), connect("2001:db8::2")];
-        assert!(connect("2001:db8::3").is_none(), "the third of a /64");
+        let third = connect("2001:db8::3").err();
+        assert_eq!(third, Some(Cap::ConnectionsPerAddress), "the third of a /64");
         let second = [connect("2001:db8:0:1::1"), connect("192.0.2.1")];
-        assert!(first.iter().chain(&second).all(Option::is_some));
-        assert!(connect("192.0.2.2").is_none(), "the fifth");
+        assert!(first.iter().chain(&second).all(Result::is_ok));
+        assert_eq!(connect("192.0.2.2").err(), Some(Cap::Connections), "the fifth");
         drop(first);
-        assert!(connect("192.0.2.2").is_some());
+        assert!(connect("192.0.2.2").is_ok());
         drop(second);
         admission.lock().sweep();
         assert!(admission.lock().by_address.is_empty());
@@ -170,16 +172,17 @@ mod tests {
     #[test]
     fn requests_are_counted_overall_and_per_client_behind_a_proxy() {
         let admission = admission();
-        let seats: Vec<Seat> = (0..3)
-            .map(|_| admission.connect(address("192.0.2.1"), true).expect("a proxy has no cap"))
-            .collect();
+        let seats: Vec<Seat> =
+            (0..3).filter_map(|_| admission.connect(address("192.0.2.1"), true).ok()).collect();
+        assert_eq!(seats.len(), 3, "a proxy has no cap");
         let enter = |text| seats[0].enter(address(text));
         let permits = [enter("198.51.100.1"), enter("198.51.100.1")];
-        assert!(permits.iter().all(Option::is_some));
-        assert!(enter("198.51.100.1").is_none(), "the client's third");
+        assert!(permits.iter().all(Result::is_ok));
+        let third = enter("198.51.100.1").err();
+        assert_eq!(third, Some(Cap::RequestsPerAddress), "the client's third");
         let own = enter("192.0.2.1");
-        assert!(own.is_some());
-        assert!(enter("198.51.100.2").is_none(), "the fourth");
+        assert!(own.is_ok());
+        assert_eq!(enter("198.51.100.2").err(), Some(Cap::Requests), "the fourth");
         drop(seats);
         drop((permits, own));
         admission.lock().sweep();

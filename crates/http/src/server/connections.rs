@@ -5,6 +5,7 @@ use super::limits::{self, Limits};
 use super::patience::{Activity, Patient};
 use super::proxies::Proxies;
 use crate::app::{App, Peer};
+use crate::traffic::Cap;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -52,6 +53,11 @@ impl Connections {
     /// What a task of its own needs to serve a connection.
     pub(super) fn server(&self) -> (Server, Watcher) {
         (self.server.clone(), self.graceful.watcher())
+    }
+
+    /// Counts a connection that a cap turned away.
+    pub(super) fn count_shed(&self, cap: Cap) {
+        self.server.app.count_shed(cap);
     }
 
     pub(super) async fn drain(self) {
@@ -136,9 +142,9 @@ async fn answer(app: &App, request: Request, client: &Client, proxies: &Proxies)
     };
     let peer = Peer::Network(address);
     match seat.enter(address) {
-        Some(_permit) => app.handle(request, peer).await,
+        Ok(_permit) => app.handle(request, peer).await,
         // A server that is busy is not one to restart.
-        None if request.uri().path() == "/livez" => app.handle(request, peer).await,
-        None => app.shed(request, peer).await,
+        Err(_) if request.uri().path() == "/livez" => app.handle(request, peer).await,
+        Err(cap) => app.shed(request, peer, cap).await,
     }
 }

@@ -77,12 +77,16 @@ fn accept(
         return;
     }
     let proxy = connections.proxies.trust(address);
-    let Some(seat) = connections.admission.connect(address, proxy) else {
-        tracing::debug!(%address, "a connection was turned away: there are too many");
-        if acceptor.is_none() {
-            let _ = stream.try_write(NO_ROOM);
+    let seat = match connections.admission.connect(address, proxy) {
+        Ok(seat) => seat,
+        Err(cap) => {
+            tracing::debug!(%address, ?cap, "a connection was turned away: there are too many");
+            connections.count_shed(cap);
+            if acceptor.is_none() {
+                let _ = stream.try_write(NO_ROOM);
+            }
+            return;
         }
-        return;
     };
     // Replies are small and whole; waiting to fill a segment only delays them.
     let _ = stream.set_nodelay(true);

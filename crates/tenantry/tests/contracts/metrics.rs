@@ -66,3 +66,64 @@ fn metrics_tell_what_was_answered_and_hold_no_label_that_a_client_wrote() {
     }
     assert!(get(server.address(), "/metrics").starts_with("HTTP/1.1 404"), "case 98");
 }
+
+/// Sends a request on a connection that stays open; its status.
+fn send(stream: &mut TcpStream, request: &str) -> u16 {
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("a head");
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("ASCII").to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let length = length.map_or(0, |length| length.parse().expect("a length"));
+    stream.read_exact(&mut vec![0; length]).expect("a body");
+    head[9..12].parse().expect("a status")
+}
+
+#[test]
+fn who_is_turned_away_is_counted_by_what_turned_them_away() {
+    let installation = Installation::new();
+    let caps = ["--connections-per-address-max", "2", "--requests-per-address-max", "1"];
+    let options = [&["--metrics-listen", "127.0.0.1:0"], &caps[..]].concat();
+    let server = installation.serve(&options);
+    let line = server.await_log("metrics are served");
+    let address = Tree::parse(&line).text("address").to_owned();
+    let key = std::fs::read_to_string(installation.data().join("master-key")).expect("a key");
+
+    // A request whose body does not come takes the address's one place.
+    let mut slow = TcpStream::connect(server.address()).expect("a connection");
+    let head = format!(
+        "POST /v1/keys/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        key.trim()
+    );
+    assert_eq!(send(&mut slow, &head), 100);
+    let mut other = TcpStream::connect(server.address()).expect("a connection");
+    let wrong = "GET /v1/whoami HTTP/1.1\r\nHost: x\r\n\
+        Authorization: Bearer sa-00000000000000000000000000000000\r\n\r\n";
+    assert_eq!(send(&mut other, wrong), 503);
+    let alive = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_eq!(send(&mut other, alive), 200);
+    let mut third = TcpStream::connect(server.address()).expect("a connection");
+    assert_eq!(send(&mut third, ""), 503);
+    assert_eq!(send(&mut slow, "{}"), 422);
+    let refused = (0..300).filter(|_| send(&mut other, wrong) == 429).count();
+    assert!(refused > 0, "nobody was refused");
+
+    let text = get(&address, "/metrics");
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    for (name, value) in [
+        ("tenantry_http_connections_shed_total{cap=\"address\"}", 1.0),
+        ("tenantry_http_connections_shed_total{cap=\"all\"}", 0.0),
+        ("tenantry_http_requests_shed_total{cap=\"address\"}", 1.0),
+        ("tenantry_http_requests_shed_total{cap=\"all\"}", 0.0),
+        ("tenantry_misses_refused_total{budget=\"bearer\"}", refused as f64),
+        ("tenantry_misses_refused_total{budget=\"node\"}", 0.0),
+        ("tenantry_store_writable", 1.0),
+    ] {
+        assert_eq!(sample(&text, name), Some(value), "{name} in\n{text}");
+    }
+}
