@@ -97,6 +97,7 @@ impl Writer {
             found_full: Cell::new(false),
             unsynced,
             disk_failed,
+            alarmed: Cell::new(false),
         };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
@@ -176,6 +177,8 @@ struct Worker {
     /// An fsync failed: nothing is answered, written or synced any more.
     unsynced: Arc<AtomicBool>,
     disk_failed: DiskFailed,
+    /// That was called.
+    alarmed: Cell<bool>,
 }
 
 /// How a batch's common transaction ended.
@@ -346,7 +349,9 @@ impl Worker {
         self.settle();
         for (job, outcome) in answers {
             if self.unsynced.load(Ordering::Relaxed) {
-                // Nobody knows whether it is stored. Dropped, its caller is told just that.
+                // Nobody knows whether it is stored. Dropped, its caller is told just that, unless
+                // the process ends first, which is what is meant.
+                self.raise_alarm();
                 continue;
             }
             if job.probes {
@@ -362,12 +367,19 @@ impl Worker {
     /// Ends without touching the files again: a checkpoint would sync them once more, be told that
     /// all is well, and clear away the log that may hold the only good copy.
     fn abandon(self) {
-        tracing::error!(
-            alarm = "disk_failed",
-            "an fsync failed: the disk may lack what was written"
-        );
-        (self.disk_failed)();
+        self.raise_alarm();
         std::mem::forget(self.connection);
+    }
+
+    /// Does once what is to be done where an fsync failed.
+    fn raise_alarm(&self) {
+        if !self.alarmed.replace(true) {
+            tracing::error!(
+                alarm = "disk_failed",
+                "an fsync failed: the disk may lack what was written"
+            );
+            (self.disk_failed)();
+        }
     }
 
     fn close(self) {
