@@ -42,6 +42,8 @@ pub enum Error {
     /// Too many wrong credentials: wait, and present a good one.
     #[error("too many credentials that open nothing")]
     RateLimited {
+        /// Whose budget for them is spent.
+        budget: crate::verify::Budget,
         /// How long to wait.
         retry_after: std::time::Duration,
     },

@@ -80,6 +80,10 @@ impl Peer {
     }
 }
 
+/// In the extensions of a reply to a stranger who has guessed too much: it may leave late.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holdable;
+
 /// The id of a request, in its extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) Box<str>);
@@ -87,8 +91,8 @@ pub(crate) struct RequestId(pub(crate) Box<str>);
 /// How an [`App`] is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Of the verifications that were answered, one in this many is logged; every other request
-    /// always is.
+    /// Of the verifications that were answered, and of the requests that a cap or a budget
+    /// refused, one in this many is logged; every other request always is.
     pub access_log_sample: u64,
     /// Whether verifications take the short-cut past the router. They answer the same either way.
     pub short_cut: bool,
@@ -238,9 +242,14 @@ impl App {
 
     /// What every reply goes through, whichever way it was made.
     fn finish(&self, begun: &Begun, route: Option<usize>, mut response: Response) -> Response {
+        let mut flooded = false;
         if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
             let now = self.state.plane.clock().now();
             response = refusal::render(&refusal, begun.family, &begun.id, now);
+            flooded = refusal.tells_of_a_flood();
+            if refusal.is_of_a_guessing_stranger() {
+                response.extensions_mut().insert(Holdable);
+            }
         }
         if let Ok(value) = HeaderValue::from_str(&begun.id) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -250,7 +259,9 @@ impl App {
         }
         let took = self.state.plane.clock().monotonic().saturating_sub(begun.at);
         self.shared.traffic.count(route, response.status(), took);
-        let sampled = route == Some(self.shared.verify) && response.status() == StatusCode::OK;
+        let answered = route == Some(self.shared.verify) && response.status() == StatusCode::OK;
+        // A line for each request of a flood would make the flood the log's.
+        let sampled = answered || flooded;
         let sample = if sampled { self.options.access_log_sample.max(1) } else { 1 };
         if begun.number.is_multiple_of(sample) {
             log(begun, route, response.status(), took, sample);
@@ -329,7 +340,7 @@ fn check(request: &Request) -> Result<(), Refusal> {
 }
 
 /// The one question that takes the short-cut: exactly its route, and nothing else in its target.
-fn is_verification(request: &Request) -> bool {
+pub(crate) fn is_verification<B>(request: &axum::http::Request<B>) -> bool {
     *request.method() == verify::METHOD
         && request.uri().path() == verify::PATH
         && request.uri().query().is_none()

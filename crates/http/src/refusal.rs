@@ -47,6 +47,20 @@ pub(crate) enum Refusal {
     OutcomeUnknown,
 }
 
+impl Refusal {
+    /// True where a cap or a budget refuses, which tells of many alike.
+    pub(crate) fn tells_of_a_flood(&self) -> bool {
+        let limited = |error: &Error| matches!(error, Error::RateLimited { .. });
+        matches!(self, Self::Overloaded) || matches!(self, Self::Core(error) if limited(error))
+    }
+
+    /// True where a stranger has presented too many wrong credentials.
+    pub(crate) fn is_of_a_guessing_stranger(&self) -> bool {
+        let Self::Core(error) = self else { return false };
+        matches!(&**error, Error::RateLimited { budget, .. } if budget.is_strangers())
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Core(Arc::new(error))
@@ -89,7 +103,7 @@ pub(crate) fn render(
                 let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
-            Error::RateLimited { retry_after } => {
+            Error::RateLimited { retry_after, .. } => {
                 insert_retry_after(headers, *retry_after);
             }
             _ => {}

@@ -48,7 +48,8 @@ pub struct Settings {
     /// What clients may take of the server
     #[command(flatten)]
     pub network: NetworkSettings,
-    /// Of the verifications that were answered, one in this many is logged (default: 100)
+    /// Of the verifications that were answered and of what caps and budgets refused, one in this many
+    /// is logged (default: 100)
     #[arg(long, global = true, env = "TENANTRY_ACCESS_LOG_SAMPLE")]
     pub access_log_sample: Option<u64>,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)

@@ -154,7 +154,8 @@ fn encode_refused(encoder: &mut DescriptorEncoder<'_>, app: &App) -> fmt::Result
             Budget::Bearer => "bearer",
             Budget::Client => "client",
             Budget::Caller => "caller",
-            Budget::Node => "node",
+            Budget::AllBearers => "all_bearers",
+            Budget::AllQuestions => "all_questions",
         };
         let labels = [("budget", name)];
         let mut metric = family.encode_family(&labels)?;

@@ -114,15 +114,31 @@ pub enum Budget {
     Client,
     /// That of the caller who asked and named no end client.
     Caller,
-    /// The node's own.
-    Node,
+    /// The node's own, for what is presented.
+    AllBearers,
+    /// The node's own, for what is asked about.
+    AllQuestions,
 }
 
 impl Budget {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Bearer, Self::Client, Self::Caller, Self::Node];
+    pub const ALL: [Self; 5] =
+        [Self::Bearer, Self::Client, Self::Caller, Self::AllBearers, Self::AllQuestions];
 
-    fn of(source: Source) -> Self {
+    /// True where nobody who is known answers for the wrong credential.
+    #[must_use]
+    pub const fn is_strangers(self) -> bool {
+        matches!(self, Self::Bearer | Self::AllBearers)
+    }
+
+    const fn of_node(source: Source) -> Self {
+        match source {
+            Source::Bearer(_) => Self::AllBearers,
+            Source::Client(_) | Source::Caller(_) => Self::AllQuestions,
+        }
+    }
+
+    const fn of(source: Source) -> Self {
         match source {
             Source::Bearer(_) => Self::Bearer,
             Source::Client(_) => Self::Client,
@@ -165,7 +181,7 @@ impl Misses {
 
     fn limited(&self, budget: Budget, retry_after: Duration) -> Error {
         self.refused[budget as usize].fetch_add(1, Ordering::Relaxed);
-        Error::RateLimited { retry_after }
+        Error::RateLimited { budget, retry_after }
     }
 
     /// Takes a token before a credential is looked up.
@@ -176,7 +192,7 @@ impl Misses {
         if let Err(wait) = buckets.node(source).take(now) {
             // What the node lacks is not the source's to pay.
             buckets.of(source, now).give_back();
-            return Err(self.limited(Budget::Node, wait));
+            return Err(self.limited(Budget::of_node(source), wait));
         }
         Ok(())
     }
@@ -285,7 +301,7 @@ mod tests {
         let misses = Misses::new(100_000);
         let burst = drained(&misses, address(1));
         assert!((100..1000).contains(&burst), "{burst}");
-        let Err(Error::RateLimited { retry_after }) = misses.take(address(1), NOW) else {
+        let Err(Error::RateLimited { retry_after, .. }) = misses.take(address(1), NOW) else {
             panic!("not limited");
         };
         assert_eq!(misses.refused()[Budget::Bearer as usize], (Budget::Bearer, 2));
@@ -330,7 +346,7 @@ mod tests {
         let client = Source::client("192.0.2.1".parse().expect("an address"));
         assert!(misses.take(client, NOW).is_ok());
         let refused = u64::try_from(1000 - burst).expect("few") + 1;
-        let expected = [0, 0, 0, refused];
+        let expected = [0, 0, 0, refused, 0];
         assert_eq!(misses.refused().map(|(_, count)| count), expected, "all of them the node's");
     }
 

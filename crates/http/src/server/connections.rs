@@ -4,7 +4,7 @@ use super::admission::{Admission, Seat};
 use super::limits::{self, Limits};
 use super::patience::{Activity, Patient};
 use super::proxies::Proxies;
-use crate::app::{App, Peer};
+use crate::app::{self, App, Holdable, Peer};
 use crate::traffic::Cap;
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
 
 /// Everything that connections of one listener share.
 pub(super) struct Connections {
@@ -35,6 +36,8 @@ pub(super) struct Server {
     builder: Arc<auto::Builder<TokioExecutor>>,
     pub(super) limits: Arc<Limits>,
     proxies: Arc<Proxies>,
+    /// Places for refusals that are held.
+    held: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -45,6 +48,7 @@ impl Connections {
             builder: Arc::new(builder(limits)),
             limits: Arc::new(limits.clone()),
             proxies: proxies.clone(),
+            held: Arc::new(Semaphore::new(limits::HELD_REFUSALS_MAX)),
         };
         let admission = Admission::new(limits.clone());
         Self { admission, proxies, server, graceful: GracefulShutdown::new() }
@@ -116,13 +120,20 @@ impl Server {
     ) {
         let activity = Activity::new();
         let stream = Patient::new(stream, activity.clone(), &self.limits);
-        let (app, client) = (self.app, Arc::new((client, self.proxies)));
+        let (app, client) = (self.app, Arc::new((client, self.proxies, self.held)));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (app, client) = (app.clone(), client.clone());
             let under_way = activity.begin(request.version() == Version::HTTP_2);
+            let verification = app::is_verification(&request);
             async move {
                 let _under_way = under_way;
-                let response = answer(&app, request.map(Body::new), &client.0, &client.1).await;
+                let (client, proxies, held) = &*client;
+                let response = answer(&app, request.map(Body::new), client, proxies).await;
+                if !(verification && response.status().is_success()) {
+                    let holdable = response.extensions().get::<Holdable>().is_some();
+                    // Not a proxy's: it would run out of connections that others wait for.
+                    take_time(holdable && matches!(client, Client::Network(..)), held).await;
+                }
                 Ok::<_, Infallible>(response)
             }
         });
@@ -131,6 +142,17 @@ impl Server {
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error = &*error, "a connection ended early");
         }
+    }
+}
+
+/// Lets others go first: a client that sends the next request before it has read the reply would be
+/// served at once again, and again. Not after verifications that were answered, which are shorter
+/// than the turn that this takes.
+async fn take_time(holds: bool, held: &Semaphore) {
+    if holds && let Ok(_place) = held.try_acquire() {
+        tokio::time::sleep(limits::REFUSAL_HOLD).await;
+    } else {
+        tokio::task::yield_now().await;
     }
 }
 

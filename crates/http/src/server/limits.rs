@@ -26,6 +26,12 @@ pub(super) const PING_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections to the operator's socket. Apart from the network's, so that the operator gets in
 /// when the network is full.
 pub(super) const OPERATOR_CONNECTIONS_MAX: usize = 64;
+/// How long a stranger who has presented too many wrong credentials waits for the next refusal: who
+/// waits for replies cannot guess faster than that on a connection. No place among the requests
+/// under way is taken meanwhile.
+pub(super) const REFUSAL_HOLD: Duration = Duration::from_secs(1);
+/// Refusals that are held at once; others leave at once.
+pub(super) const HELD_REFUSALS_MAX: usize = 4096;
 /// How long requests that are under way may take to end once the server stops.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 /// Pause after an accept that failed, as it does when descriptors run out.

@@ -1,6 +1,6 @@
 //! Wrong credentials: some are told so, then their address waits; nobody else does (cases 10, 11).
 
-use crate::support::{Settings, TestApp};
+use crate::support::{Log, Settings, TestApp};
 use serde_json::{Value, json};
 use tenantry_core::limits::{MISS_BURST_SECONDS, MISSES_PER_ADDRESS_PER_SECOND};
 use tenantry_core::plane::Policy;
@@ -48,6 +48,22 @@ async fn case_10_wrong_secrets_are_401_then_429_and_a_valid_key_is_unaffected() 
     app.advance(1);
     assert_eq!(app.bearer(&key).get("/v1/whoami").await.status, 200);
     assert_eq!(app.bearer(&unknown(1)).get("/v1/whoami").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_secrets_is_not_a_flood_of_the_log() {
+    let settings = Settings { access_log_sample: 100, ..Settings::default() };
+    let app = TestApp::start_with(settings).await;
+    let log = Log::capture();
+    for n in 0..burst() + 1000 {
+        app.bearer(&unknown(n)).get("/v1/whoami").await;
+    }
+    let text = log.text();
+    let lines = |part: &str| text.lines().filter(|line| line.contains(part)).count();
+    // Each of the first is told; of the flood one in a hundred, which says for how many it stands.
+    assert_eq!(lines(r#""status":401"#), burst());
+    assert_eq!(lines(r#""status":429"#), 10);
+    assert_eq!(lines(r#""one_in":100"#), 10);
 }
 
 #[tokio::test]

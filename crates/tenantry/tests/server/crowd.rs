@@ -60,7 +60,33 @@ async fn requests_beyond_the_cap_are_503_in_their_familys_shape_and_livez_answer
     assert_eq!(statuses(&slow.reply().await), [200]);
 }
 
-/// 200 of these are the CI form of the 2,000 that the long form has.
+/// Seen failing with the refusal sent at once, and with its place among the requests kept.
+#[tokio::test]
+async fn who_guesses_too_much_waits_for_the_refusal_and_others_do_not() {
+    let server = Running::start(Limits { requests_max: 1, ..Limits::default() }).await;
+    let wrong = "GET /v1/whoami HTTP/1.1\r\nHost: x\r\n\
+        Authorization: Bearer sa-00000000000000000000000000000000\r\n\r\n";
+    let mut guessing = server.connect().await;
+    guessing.send(wrong.repeat(300)).await;
+    let mut valid = server.connect().await;
+    // Verifications since the last reply to the one who guesses.
+    let mut verified = 0;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        valid.send(server.verify()).await;
+        assert_eq!(statuses(&valid.reply().await), [200]);
+        verified += 1;
+        let Ok(count) = guessing.0.try_read(&mut buffer) else { continue };
+        let replies = statuses(&String::from_utf8_lossy(&buffer[..count]));
+        if replies.contains(&429) {
+            break;
+        }
+        verified = 0;
+    }
+    assert!(verified >= 5, "refused at once");
+}
+
+/// The long form has 2,000 of these and a server of its own: `crates/tenantry/tests/faults/crowd.rs`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_59_slow_clients_do_not_slow_down_a_valid_one() {
     let server = Running::start(Limits::default()).await;

@@ -49,12 +49,13 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) local_platform_wide: bool,
     pub(crate) database_bytes_max: Option<u64>,
+    pub(crate) access_log_sample: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let policy = Policy { cache_entries: 10_000, ..Policy::default() };
-        Self { policy, local_platform_wide: false, database_bytes_max: None }
+        Self { policy, local_platform_wide: false, database_bytes_max: None, access_log_sample: 1 }
     }
 }
 
@@ -117,7 +118,7 @@ impl TestApp {
             policy: settings.policy,
         }));
         let options = Options {
-            access_log_sample: 1,
+            access_log_sample: settings.access_log_sample,
             short_cut: std::env::var_os("TENANTRY_TEST_NO_SHORT_CUT").is_none(),
         };
         let app = App::new(plane.clone(), options);
