@@ -7,11 +7,15 @@ use crate::TaskResult;
 use crate::process::{self, cargo};
 
 /// The tests' modules.
-const NAMES: [&str; 7] = ["kill", "power", "sync", "full", "starved", "canary", "panics"];
+const NAMES: [&str; 8] = ["kill", "power", "sync", "full", "starved", "crowd", "canary", "panics"];
 /// Kills of the long form.
 const KILLS_LONG: &str = "500";
 /// Power cuts of the long form.
 const CUTS_LONG: &str = "50";
+
+/// Slow clients of the long form, quiet and disturbed rounds beside them, and how long one is.
+const CROWD_LONG: [(&str, &str); 3] =
+    [("CLIENTS", "2000"), ("ROUNDS", "3"), ("ROUND_MILLIS", "8000")];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -79,6 +83,9 @@ fn configure(test: &mut Command, asked: &Asked<'_>) {
         if let Some(value) = value {
             test.env(format!("TENANTRY_FAULTS_{name}"), value);
         }
+    }
+    for (name, value) in CROWD_LONG.iter().filter(|_| asked.long) {
+        test.env(format!("TENANTRY_FAULTS_{name}"), value);
     }
 }
 

@@ -5,6 +5,7 @@
 //! it was seen to. Short forms run here; `cargo xtask faults` runs the long ones.
 
 mod canary;
+mod crowd;
 mod full;
 mod kill;
 mod panics;
