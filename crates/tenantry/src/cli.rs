@@ -31,8 +31,12 @@ pub(crate) enum Command {
     /// API keys and platform keys
     #[command(subcommand)]
     Keys(Keys),
-    /// Writes database and secrets, sealed under a passphrase, to one file; a server may serve on
+    /// Writes database and secrets, sealed to recipients or under a passphrase, to one file; a server
+    /// may serve on
     Backup(Backup),
+    /// Key pairs for backups: a recipient seals them, its identity opens them
+    #[command(subcommand)]
+    BackupKey(BackupKey),
     /// Puts a backup into a data directory that is empty or does not exist yet
     Restore(Restore),
     /// Looks the data directory over, beside a running server or without one
@@ -44,9 +48,27 @@ pub(crate) struct Backup {
     /// The file to write; it must not exist
     pub(crate) file: PathBuf,
     #[command(flatten)]
-    pub(crate) passphrase: PassphraseFrom,
+    pub(crate) to: SealedTo,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BackupKey {
+    /// Writes a new identity to a file and prints its recipient
+    Create {
+        /// The file to write; it must not exist
+        file: PathBuf,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Prints the recipient of an identity
+    Recipient {
+        /// The file that `create` wrote
+        file: PathBuf,
+        #[command(flatten)]
+        printing: Printing,
+    },
 }
 
 #[derive(Args)]
@@ -60,7 +82,7 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) accept_wrong_rows: bool,
     #[command(flatten)]
-    pub(crate) passphrase: PassphraseFrom,
+    pub(crate) with: OpenedWith,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }
@@ -72,6 +94,30 @@ pub(crate) struct Doctor {
     pub(crate) full: bool,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+/// What a backup is sealed to. Without any of these the variables `TENANTRY_BACKUP_RECIPIENT`,
+/// `TENANTRY_BACKUP_RECIPIENT_FILE` or `TENANTRY_BACKUP_PASSPHRASE`, then `tenantry.toml`.
+#[derive(Args)]
+pub(crate) struct SealedTo {
+    /// Seal to this recipient, whose identity alone opens the backup; may be repeated
+    #[arg(long, value_name = "RECIPIENT", conflicts_with = "passphrase_file")]
+    pub(crate) recipient: Vec<String>,
+    /// File of recipients, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    pub(crate) recipient_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFrom,
+}
+
+/// What a backup is opened with.
+#[derive(Args)]
+pub(crate) struct OpenedWith {
+    /// File of the identity that opens a backup which is sealed to recipients
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
+    pub(crate) identity: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrase: PassphraseFrom,
 }
 
 /// Where a backup's passphrase comes from. Never from an argument, which every user of the machine

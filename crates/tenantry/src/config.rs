@@ -72,6 +72,8 @@ struct File {
     misses_per_second_max: Option<u32>,
     log_level: Option<String>,
     #[serde(default)]
+    backup: BackupRecipients,
+    #[serde(default)]
     local_realm: LocalRealm,
 }
 
@@ -105,6 +107,18 @@ pub struct Config {
     pub access_log_sample: Option<u64>,
     /// Least severe events that are logged.
     pub log_level: tracing::Level,
+    /// What backups are sealed to, where the command does not say.
+    pub backup_recipients: BackupRecipients,
+}
+
+/// Recipients of backups, as somebody wrote them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackupRecipients {
+    /// Recipients.
+    pub recipient: Vec<String>,
+    /// A file of more.
+    pub recipient_file: Option<PathBuf>,
 }
 
 /// Where to serve metrics.
@@ -185,6 +199,7 @@ impl Config {
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             local_realm_platform_wide: file.local_realm.platform_wide,
             log_level,
+            backup_recipients: file.backup,
         })
     }
 

@@ -1,8 +1,7 @@
-//! From a passphrase to keys.
+//! From a passphrase to a key.
 
 use super::ArchiveError;
 use argon2::{Algorithm, Argon2, Params, Version};
-use aws_lc_rs::{hkdf, hmac};
 use zeroize::Zeroizing;
 
 /// Fewest characters of a passphrase: a stolen backup can be tried against for ever.
@@ -21,6 +20,22 @@ impl Passphrase {
             return Err(ArchiveError::PassphraseTooShort);
         }
         Ok(Self(text))
+    }
+
+    /// The key that follows from it and the salt of one file.
+    pub(super) fn stretch(
+        &self,
+        cost: Cost,
+        salt: &[u8],
+    ) -> Result<Zeroizing<[u8; 32]>, ArchiveError> {
+        let bad = |_| ArchiveError::Damaged("its head asks for a key that cannot be made");
+        let params =
+            Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(bad)?;
+        let mut key = Zeroizing::new([0; 32]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(self.0.as_bytes(), salt, &mut key[..])
+            .map_err(bad)?;
+        Ok(key)
     }
 }
 
@@ -52,39 +67,5 @@ impl Cost {
         self.memory_kib <= Self::MAX.memory_kib
             && self.passes <= Self::MAX.passes
             && self.lanes <= Self::MAX.lanes
-    }
-}
-
-/// The keys of one file.
-pub(super) struct Keys {
-    pub(super) check: hmac::Key,
-    pub(super) stream: Zeroizing<[u8; 32]>,
-}
-
-impl Keys {
-    /// The keys of the file whose head begins with `head`, its random salt among it: another head
-    /// gives other keys.
-    pub(super) fn derive(
-        passphrase: &Passphrase,
-        cost: Cost,
-        salt: &[u8],
-        head: &[u8],
-    ) -> Result<Self, ArchiveError> {
-        let bad = |_| ArchiveError::Damaged("its head asks for a key that cannot be made");
-        let params =
-            Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(bad)?;
-        let mut master = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase.0.as_bytes(), salt, &mut master[..])
-            .map_err(bad)?;
-        let master = hkdf::Salt::new(hkdf::HKDF_SHA256, head).extract(&master[..]);
-        let too_long = "32 bytes are within HKDF's output";
-        let check = master.expand(&[b"tenantry backup check v1"], hmac::HMAC_SHA256);
-        let mut stream = Zeroizing::new([0; 32]);
-        master
-            .expand(&[b"tenantry backup stream v1"], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut stream[..]))
-            .expect(too_long);
-        Ok(Self { check: check.expect(too_long).into(), stream })
     }
 }

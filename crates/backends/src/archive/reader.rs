@@ -1,13 +1,47 @@
 //! Reading a backup's file.
 
+use super::head::Head;
 use super::manifest::{Content, Manifest};
-use super::passphrase::Passphrase;
 use super::stream::OpeningReader;
 use super::writer::hex;
-use super::{ArchiveError, MANIFEST_BYTES_MAX, SECRETS_BYTES_MAX, Section, head};
+use super::{ArchiveError, MANIFEST_BYTES_MAX, OpenWith, SECRETS_BYTES_MAX, Sealing, Section};
 use aws_lc_rs::digest;
 use std::io::{BufRead, Write};
 use zeroize::Zeroizing;
+
+/// A backup of which nothing is read but the head: how it is sealed is known, and what opens it can
+/// be asked for.
+#[derive(Debug)]
+pub struct SealedArchive<R> {
+    from: R,
+    head: Head,
+}
+
+impl<R: BufRead> SealedArchive<R> {
+    /// Reads the head.
+    ///
+    /// # Errors
+    /// Something else than a backup, another version's, a damaged head.
+    pub fn read(mut from: R) -> Result<Self, ArchiveError> {
+        let head = Head::read(&mut from)?;
+        Ok(Self { from, head })
+    }
+
+    /// How it is sealed.
+    pub fn sealing(&self) -> Sealing {
+        self.head.sealing()
+    }
+
+    /// Finds its keys. Takes as long as the key takes to be made.
+    ///
+    /// # Errors
+    /// A wrong passphrase or identity, or the one where the other is wanted.
+    pub fn open(self, with: OpenWith<'_>) -> Result<ArchiveReader<R>, ArchiveError> {
+        let keys = self.head.open(with)?;
+        let stream = OpeningReader::new(self.from, &keys.stream);
+        Ok(ArchiveReader { stream, database: None, secrets: None })
+    }
+}
 
 /// Reads a backup: database, secrets, then [`ArchiveReader::finish`], which says whether all of it
 /// may be believed.
@@ -18,21 +52,6 @@ pub struct ArchiveReader<R> {
 }
 
 impl<R: BufRead> ArchiveReader<R> {
-    /// Reads the head. Takes as long as the key takes to be made.
-    ///
-    /// # Errors
-    /// Something else than a backup, another version's, a wrong passphrase, a damaged head.
-    pub fn open(mut from: R, passphrase: &Passphrase) -> Result<Self, ArchiveError> {
-        let mut bytes = [0; head::HEAD_BYTES];
-        from.read_exact(&mut bytes).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => ArchiveError::NotABackup,
-            _ => error.into(),
-        })?;
-        let keys = head::open(&bytes, passphrase)?;
-        let stream = OpeningReader::new(from, &keys.stream);
-        Ok(Self { stream, database: None, secrets: None })
-    }
-
     /// Copies the database to `to`, telling `progress` how many of how many bytes are done.
     ///
     /// # Errors

@@ -1,9 +1,8 @@
 //! Writing a backup's file.
 
 use super::manifest::{Content, Counts, Manifest};
-use super::passphrase::{Cost, Passphrase};
 use super::stream::SealingWriter;
-use super::{ArchiveError, MANIFEST_BYTES_MAX, SECRETS_BYTES_MAX, Section, head};
+use super::{ArchiveError, MANIFEST_BYTES_MAX, SECRETS_BYTES_MAX, SealTo, Section, head};
 use aws_lc_rs::digest;
 use std::io::{Read, Write};
 use tenantry_core::rng::Rng;
@@ -21,16 +20,11 @@ impl<W: Write> ArchiveWriter<W> {
     /// Writes the head. Takes as long as the key takes to be made.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn create(
-        mut to: W,
-        passphrase: &Passphrase,
-        cost: Cost,
-        rng: &dyn Rng,
-    ) -> Result<Self, ArchiveError> {
-        let (head, keys) = head::create(passphrase, cost, rng)?;
-        to.write_all(&head)?;
-        Ok(Self { stream: SealingWriter::new(to, &keys.stream) })
+    /// What the file system says, a recipient that is no public key.
+    pub fn create(mut file: W, to: SealTo<'_>, rng: &dyn Rng) -> Result<Self, ArchiveError> {
+        let (head, keys) = head::create(to, rng)?;
+        file.write_all(&head)?;
+        Ok(Self { stream: SealingWriter::new(file, &keys.stream) })
     }
 
     /// Writes a database of `bytes` bytes, telling `progress` how many are done.

@@ -4,8 +4,8 @@
 
 use crate::cli::Backup;
 use crate::config::Config;
-use crate::passphrase::{self, Asked};
 use crate::progress::Progress;
+use crate::sealing::{self, Seal};
 use crate::{Failure, Result, output, secrets_file, wiring};
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
@@ -14,7 +14,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use tenantry_backends::archive::{ArchiveError, ArchiveWriter, Cost, Manifest};
+use tenantry_backends::archive::{ArchiveError, ArchiveWriter, Manifest, Sealing};
 use tenantry_backends::sqlite::{self, DATABASE_FILE, Phase, Snapshot};
 use tenantry_core::clock::{Clock as _, SystemClock};
 use tenantry_core::rng::SystemRng;
@@ -34,7 +34,7 @@ pub(crate) fn run(config: &Config, command: &Backup) -> Result<()> {
     }
     let secrets = read_secrets(&config.secrets_file())?;
     require_room(&config.data_dir)?;
-    let passphrase = passphrase::find(&command.passphrase, Asked::Twice)?;
+    let seal = Seal::find(&command.to, &config.backup_recipients)?;
     let partial = Partial::create(path)?;
 
     // Before the snapshot: what was acknowledged until then is in it.
@@ -42,8 +42,7 @@ pub(crate) fn run(config: &Config, command: &Backup) -> Result<()> {
     let snapshot = take_snapshot(&config.data_dir)?;
     let failed = |error| describe(path, error);
     let to = BufWriter::with_capacity(WRITE_BYTES, &partial.file);
-    let mut writer =
-        ArchiveWriter::create(to, &passphrase, Cost::STANDARD, &SystemRng).map_err(failed)?;
+    let mut writer = ArchiveWriter::create(to, seal.as_archive(), &SystemRng).map_err(failed)?;
     let Snapshot { file, bytes, schema, counts } = snapshot;
     let sealing = Progress::bytes("sealing", bytes);
     let database = writer.database(bytes, &file, &mut |done| sealing.set(done)).map_err(failed)?;
@@ -58,7 +57,7 @@ pub(crate) fn run(config: &Config, command: &Backup) -> Result<()> {
     };
     writer.finish(&manifest).and_then(|mut to| Ok(to.flush()?)).map_err(failed)?;
     let written = partial.keep(path)?;
-    print(path, written, &manifest, command.printing.json)
+    print(path, written, seal.as_archive().sealing(), &manifest, command.printing.json)
 }
 
 fn exists(path: &Path) -> Failure {
@@ -190,14 +189,24 @@ pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
 }
 
 /// Prints what a backup holds.
-pub(super) fn print(path: &Path, bytes: u64, manifest: &Manifest, as_json: bool) -> Result<()> {
+pub(super) fn print(
+    path: &Path,
+    bytes: u64,
+    sealing: Sealing,
+    manifest: &Manifest,
+    as_json: bool,
+) -> Result<()> {
+    let sealed = sealing::describe(sealing);
     if as_json {
-        return output::json(&json!({ "file": path, "bytes": bytes, "backup": manifest }));
+        return output::json(
+            &json!({ "file": path, "bytes": bytes, "sealed": sealed, "backup": manifest }),
+        );
     }
     let counts = &manifest.counts;
     output::fields(&[
         ("file", &path.display().to_string()),
         ("bytes", &bytes.to_string()),
+        ("sealed", &sealed),
         ("created", &manifest.created_at),
         ("by", &format!("tenantry {}, schema {}", manifest.tenantry, manifest.schema)),
         ("accounts", &counts.accounts.to_string()),

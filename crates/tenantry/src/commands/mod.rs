@@ -3,6 +3,7 @@
 
 mod accounts;
 mod backup;
+mod backup_key;
 mod doctor;
 mod keys;
 mod organizations;
@@ -34,6 +35,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
                 Command::Backup(backup) => backup::run(&config, &backup),
+                Command::BackupKey(command) => backup_key::run(&command),
                 Command::Restore(restore) => restore::run(&config, &restore).await,
                 Command::Serve | Command::Doctor(_) => Ok(()),
             }

@@ -6,14 +6,14 @@
 use super::backup;
 use crate::cli::Restore;
 use crate::config::Config;
-use crate::passphrase::{self, Asked};
 use crate::progress::Progress;
+use crate::sealing::Open;
 use crate::{Failure, Result, output, secrets_file};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use tenantry_backends::archive::{ArchiveError, ArchiveReader, Manifest, Passphrase};
+use tenantry_backends::archive::{ArchiveError, ArchiveReader, Manifest, SealedArchive};
 use tenantry_backends::sqlite::lock::{DataDirLock, LOCK_FILE};
 use tenantry_backends::sqlite::{DATABASE_FILE, Findings, Inspection, SqliteOptions, SqliteStore};
 use tenantry_core::audit::{Action, AuditEvent};
@@ -33,12 +33,19 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     if !command.check {
         require_empty(&target)?;
     }
-    let bytes = File::open(file)
+    let (bytes, from) = File::open(file)
         .and_then(|file| Ok((file.metadata()?.len(), file)))
         .map_err(|error| Failure::Io(format!("read {}", file.display()), error))?;
-    let passphrase = passphrase::find(&command.passphrase, Asked::Once)?;
+    let failed = |error| backup::describe(file, error);
+    let archive =
+        SealedArchive::read(BufReader::with_capacity(READ_BYTES, from)).map_err(failed)?;
+    let sealing = archive.sealing();
+    // Before anything is written: whoever cannot open it has changed nothing.
+    let open = Open::find(&command.with, sealing, file)?;
+    let archive = archive.open(open.as_archive()).map_err(failed)?;
+    drop(open);
     let (staging, lock) = Staging::make(&target)?;
-    let manifest = unpack(file, bytes.1, &passphrase, &staging.path)?;
+    let manifest = unpack(file, archive, &staging.path)?;
     let secrets = staging.path.join("secrets.toml");
     let material = secrets_file::read(&secrets)?
         .ok_or_else(|| backup::describe(file, ArchiveError::Damaged("it has no secrets")))?;
@@ -66,7 +73,7 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     } else {
         staging.keep(&target)?;
     }
-    backup::print(file, bytes.0, &manifest, command.printing.json)?;
+    backup::print(file, bytes, sealing, &manifest, command.printing.json)?;
     if !command.check && !command.printing.json {
         output::line(&format!(
             "\nRestored to {}. What was changed after {} is not in it: a key that was revoked since \
@@ -145,10 +152,12 @@ impl Drop for Staging {
 
 /// Writes database and secrets to `directory`, where they last. What the manifest says of them is
 /// true.
-fn unpack(path: &Path, file: File, passphrase: &Passphrase, directory: &Path) -> Result<Manifest> {
+fn unpack(
+    path: &Path,
+    mut reader: ArchiveReader<BufReader<File>>,
+    directory: &Path,
+) -> Result<Manifest> {
     let failed = |error| backup::describe(path, error);
-    let from = BufReader::with_capacity(READ_BYTES, file);
-    let mut reader = ArchiveReader::open(from, passphrase).map_err(failed)?;
     let database = directory.join(DATABASE_FILE);
     let written = |error| Failure::Io(format!("write {}", database.display()), error);
     let mut options = OpenOptions::new();

@@ -4,5 +4,7 @@
 mod backup;
 mod damage;
 mod doctor;
+mod recipients;
 mod refusals;
+mod stolen;
 mod support;

@@ -15,6 +15,8 @@ pub(crate) const ORGANIZATION: &str = "Canary Organization";
 /// A data directory, and a place for backups beside it.
 pub(crate) struct Site {
     root: tempfile::TempDir,
+    /// Identities, elsewhere.
+    keys: tempfile::TempDir,
     /// What `init` printed.
     pub(crate) organization: Value,
 }
@@ -31,7 +33,8 @@ impl Site {
     /// An initialized data directory without a server.
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
-        let mut site = Self { root, organization: Value::Null };
+        let keys = tempfile::tempdir().expect("a directory");
+        let mut site = Self { root, keys, organization: Value::Null };
         let arguments = ["init", "--organization", ORGANIZATION, "--name", "Ann", "--email"];
         let made = site.run(&[&arguments[..], &["canary@example.com", "--json"]].concat());
         site.organization = serde_json::from_str(&made.good().stdout).expect("JSON");
@@ -40,6 +43,24 @@ impl Site {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
+    }
+
+    /// Makes a key pair: the identity's file and the recipient.
+    pub(crate) fn key_pair(&self, name: &str) -> (String, String) {
+        let file = self.keys.path().join(name).to_str().expect("UTF-8").to_owned();
+        let printed = self.run(&["backup-key", "create", &file]).good().stdout;
+        (file, printed.trim_end().to_owned())
+    }
+
+    /// Every way to seal a backup.
+    pub(crate) fn sealings(&self) -> [Sealed<'_>; 2] {
+        let (identity, recipient) = self.key_pair("identity");
+        let to = ["--recipient".to_owned(), recipient];
+        let with = ["--identity".to_owned(), identity];
+        [
+            Sealed { site: self, to: Vec::new(), with: Vec::new() },
+            Sealed { site: self, to: to.to_vec(), with: with.to_vec() },
+        ]
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -114,6 +135,13 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// The same without SQLite's own files beside a database, which come and go with connections.
+pub(crate) fn lasting_names(directory: &Path) -> Vec<String> {
+    let mut names = names(directory);
+    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+    names
+}
+
 pub(crate) fn outcome(command: &mut Command) -> Outcome {
     let output = command.output().expect("the binary");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
@@ -139,6 +167,28 @@ impl Outcome {
     }
 }
 
+/// One way to seal a backup: under the passphrase of the environment, or to a recipient.
+pub(crate) struct Sealed<'a> {
+    site: &'a Site,
+    to: Vec<String>,
+    with: Vec<String>,
+}
+
+impl Sealed<'_> {
+    pub(crate) fn backup(&self, file: &str) -> Outcome {
+        self.run(&["backup", file], &self.to)
+    }
+
+    pub(crate) fn restore(&self, arguments: &[&str]) -> Outcome {
+        self.run(&[&["restore"], arguments].concat(), &self.with)
+    }
+
+    fn run(&self, arguments: &[&str], how: &[String]) -> Outcome {
+        let how = how.iter().map(String::as_str);
+        self.site.run(&arguments.iter().copied().chain(how).collect::<Vec<_>>())
+    }
+}
+
 /// A running server. Killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -154,7 +204,18 @@ impl Server {
 
     /// A POST with a key. Status and body.
     pub(crate) fn post(&self, path: &str, key: &str, body: &Value) -> (u16, Value) {
-        post(&self.address, path, key, body)
+        post(&self.address, path, key, &[], &body.to_string())
+    }
+
+    /// The same with further headers and a body of any kind.
+    pub(crate) fn post_as(
+        &self,
+        path: &str,
+        key: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Value) {
+        post(&self.address, path, key, headers, body)
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -186,19 +247,30 @@ impl Drop for Server {
 
 /// Makes a sub-account; its key.
 pub(crate) fn create(address: &str, master_key: &str) -> String {
-    let (status, reply) =
-        post(address, "/sub-accounts/create", master_key, &json!({ "name": "Canary Account" }));
+    let body = r#"{"name":"Canary Account"}"#;
+    let (status, reply) = post(address, "/sub-accounts/create", master_key, &[], body);
     assert_eq!(status, 200, "{reply}");
     reply["api_key"].as_str().expect("a key").to_owned()
 }
 
-fn post(address: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
-    let body = body.to_string();
+fn post(
+    address: &str,
+    path: &str,
+    key: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, Value) {
     let length = body.len();
+    let typed = headers.iter().any(|(name, _)| *name == "content-type");
+    let media = (!typed).then_some(&("content-type", "application/json"));
+    let further = headers
+        .iter()
+        .chain(media)
+        .fold(String::new(), |text, (name, value)| text + name + ": " + value + "\r\n");
     let mut stream = TcpStream::connect(address).expect("the server");
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
-         content-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+         {further}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).expect("sent");
     let mut reply = String::new();
