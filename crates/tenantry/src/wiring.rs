@@ -19,6 +19,10 @@ use tenantry_core::secrets::Secrets;
 /// one that opens it anew.
 pub const DISK_FAILED: i32 = 3;
 
+/// A directory within the data directory in which a restore is put together. While it is there and
+/// the database is not, a restore was interrupted.
+pub(crate) const RESTORING: &str = "restoring";
+
 /// A plane on its data directory.
 pub struct Local {
     /// The plane.
@@ -39,7 +43,7 @@ pub enum Missing {
 /// Opens the plane of the data directory, which no other process can use until it is dropped.
 ///
 /// # Errors
-/// A directory in use, secrets that are missing or can be read by others, a store that cannot be
+/// A directory in use or with half of a restore in it, secrets that are missing or can be read by others, a store that cannot be
 /// opened.
 pub fn open(config: &Config, missing: Missing) -> Result<Local> {
     let options = SqliteOptions {
@@ -47,13 +51,17 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
         disk_failed: || std::process::exit(DISK_FAILED),
         ..SqliteOptions::new(&config.data_dir, SystemClock.now())
     };
-    let exists = options.database_file().exists();
-    if !exists && missing == Missing::Refuse {
+    if !options.database_file().exists() && missing == Missing::Refuse {
         return Err(nothing_there(&config.data_dir));
     }
     make_private_directory(&config.data_dir)?;
     let secrets_path = config.secrets_file();
     let lock = DataDirLock::acquire(&config.data_dir)?;
+    // Under the lock: before, a restore may have been at work.
+    let exists = options.database_file().exists();
+    if !exists && is_restoring(&config.data_dir) {
+        return Err(nothing_there(&config.data_dir));
+    }
     let material = match secrets_file::read(&secrets_path)? {
         Some(material) => material,
         None if exists => return Err(secrets_lost(&secrets_path)),
@@ -72,7 +80,20 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
     Ok(Local { plane, store })
 }
 
+/// Whether a restore is or was at work in `directory`.
+pub(crate) fn is_restoring(directory: &Path) -> bool {
+    directory.join(RESTORING).exists()
+}
+
+/// Why nothing can be done where there is no database.
 pub(crate) fn nothing_there(directory: &Path) -> Failure {
+    if is_restoring(directory) {
+        let directory = directory.display();
+        return Failure::Setting(format!(
+            "a restore to {directory} was interrupted, or is not done: nothing is served from it. \
+             Run `tenantry restore BACKUP` again, which takes over, or delete the directory"
+        ));
+    }
     Failure::Setting(format!(
         "there is nothing in {}: run `tenantry serve` or `tenantry init` first, or name another \
          directory with --data-dir",

@@ -39,6 +39,10 @@ impl DataDirLock {
             TryLockError::WouldBlock => OpenError::InUse { path: directory.to_owned() },
             TryLockError::Error(source) => failed(source),
         })?;
+        // One that was deleted meanwhile, as a restore that fails does, keeps nobody else out.
+        if !is_named(&file, &path).map_err(failed)? {
+            return Err(OpenError::InUse { path: directory.to_owned() });
+        }
         let mut mark = Vec::new();
         (&file).take(MARK_BYTES_MAX).read_to_end(&mut mark).map_err(failed)?;
         write_mark(&mut file, &format!("running {}\n", std::process::id())).map_err(failed)?;
@@ -108,6 +112,17 @@ pub(super) fn open_private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// Whether the open file is the one that has this name.
+fn is_named(file: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    match std::fs::metadata(path) {
+        Ok(named) => Ok(number(named) == number(file.metadata()?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn make_directory(directory: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -138,6 +153,18 @@ mod tests {
         assert_eq!(look(&path).expect("a look"), Occupation::Free);
         let second = DataDirLock::acquire(&path).expect("the lock is free again");
         assert!(!second.after_unclean_stop());
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_deleted_is_not_taken_for_the_directorys() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(LOCK_FILE);
+        let file = open_private(&path).expect("a file");
+        assert!(is_named(&file, &path).expect("a look"));
+        std::fs::remove_file(&path).expect("removed");
+        assert!(!is_named(&file, &path).expect("a look"));
+        let _another = open_private(&path).expect("a file");
+        assert!(!is_named(&file, &path).expect("a look"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `restore`
 //!
-//! All or nothing: everything is put together and looked over in a directory beside the data
-//! directory, which gets the data directory's name as the last thing.
+//! All or nothing: everything is put together and looked over in a directory of its own, from which
+//! it is moved as the last thing.
+
+mod staging;
 
 use super::backup;
 use crate::cli::Restore;
@@ -9,12 +11,12 @@ use crate::config::Config;
 use crate::progress::Progress;
 use crate::sealing::Open;
 use crate::{Failure, Result, output, secrets_file};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use staging::Staging;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use tenantry_backends::archive::{ArchiveError, ArchiveReader, Manifest, SealedArchive};
-use tenantry_backends::sqlite::lock::{DataDirLock, LOCK_FILE};
 use tenantry_backends::sqlite::{DATABASE_FILE, Findings, Inspection, SqliteOptions, SqliteStore};
 use tenantry_core::audit::{Action, AuditEvent};
 use tenantry_core::clock::{Clock as _, SystemClock};
@@ -31,7 +33,7 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     let target = std::path::absolute(&config.data_dir)
         .map_err(|error| Failure::Io(format!("find {}", config.data_dir.display()), error))?;
     if !command.check {
-        require_empty(&target)?;
+        staging::require_empty(&target)?;
     }
     let (bytes, from) = File::open(file)
         .and_then(|file| Ok((file.metadata()?.len(), file)))
@@ -44,19 +46,20 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     let open = Open::find(&command.with, sealing, file)?;
     let archive = archive.open(open.as_archive()).map_err(failed)?;
     drop(open);
-    let (staging, lock) = Staging::make(&target)?;
-    let manifest = unpack(file, archive, &staging.path)?;
-    let secrets = staging.path.join("secrets.toml");
+    let (staging, lock) =
+        if command.check { Staging::to_check(&target)? } else { Staging::to_keep(&target)? };
+    let manifest = unpack(file, archive, staging.path())?;
+    let secrets = staging.path().join("secrets.toml");
     let material = secrets_file::read(&secrets)?
         .ok_or_else(|| backup::describe(file, ArchiveError::Damaged("it has no secrets")))?;
     let secrets = Secrets::new(&material);
-    look_over(file, &staging.path, &manifest)?;
+    look_over(file, staging.path(), &manifest)?;
 
     // Brings an older schema up to date.
     let store =
-        SqliteStore::open_locked(&SqliteOptions::new(&staging.path, SystemClock.now()), lock)?;
+        SqliteStore::open_locked(&SqliteOptions::new(staging.path(), SystemClock.now()), lock)?;
     let rows = Progress::count("checking seals", manifest.counts.total());
-    let inspection = Inspection::open(&staging.path)?;
+    let inspection = Inspection::open(staging.path())?;
     let mut findings = inspection.check_seals(&secrets, &mut |done| rows.set(done))?;
     drop(rows);
     let references = inspection.check_references()?;
@@ -71,7 +74,7 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     if command.check {
         output::line("The backup can be restored: nothing was changed.\n");
     } else {
-        staging.keep(&target)?;
+        staging.keep()?;
     }
     backup::print(file, bytes, sealing, &manifest, command.printing.json)?;
     if !command.check && !command.printing.json {
@@ -83,71 +86,6 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Nothing there, or a directory with nothing in it, on the file system of its parent.
-fn require_empty(target: &Path) -> Result<()> {
-    let io = |error| Failure::Io(format!("look at {}", target.display()), error);
-    let refuse = |why: &str| Err(Failure::Setting(format!("{} {why}", target.display())));
-    match fs::read_dir(target) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return refuse(
-                    "is not empty: a restore overwrites nothing; name another --data-dir",
-                );
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
-    }
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(io);
-    let parent = target.parent().unwrap_or(target);
-    if device(target)? != device(parent)? {
-        return refuse("is where a file system is mounted: name a directory within it");
-    }
-    Ok(())
-}
-
-/// The directory in which a restore is put together. Removed unless it is kept.
-struct Staging {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Staging {
-    /// Makes `DIR.restoring`, or takes over what an interrupted restore left.
-    fn make(target: &Path) -> Result<(Self, DataDirLock)> {
-        let mut name = target.file_name().unwrap_or_default().to_owned();
-        name.push(".restoring");
-        let path = target.with_file_name(name);
-        let lock = DataDirLock::acquire(&path)?;
-        let io = |error| Failure::Io(format!("clear {}", path.display()), error);
-        for entry in fs::read_dir(&path).map_err(io)? {
-            let name = entry.map_err(io)?.file_name();
-            if name != LOCK_FILE {
-                fs::remove_file(path.join(name)).map_err(io)?;
-            }
-        }
-        Ok((Self { path, kept: false }, lock))
-    }
-
-    fn keep(mut self, target: &Path) -> Result<()> {
-        let io = |error| Failure::Io(format!("rename {}", self.path.display()), error);
-        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io)?;
-        // An empty directory is replaced, another one is not.
-        fs::rename(&self.path, target).map_err(io)?;
-        backup::sync_directory(target).map_err(io)?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
 }
 
 /// Writes database and secrets to `directory`, where they last. What the manifest says of them is

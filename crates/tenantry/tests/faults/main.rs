@@ -10,6 +10,7 @@ mod full;
 mod kill;
 mod panics;
 mod power;
+mod restore;
 mod starved;
 mod support;
 mod sync;

@@ -37,6 +37,23 @@ fn a_sound_directory_is_found_sound_beside_a_server_and_without_one() {
 }
 
 #[test]
+fn what_a_disks_root_holds_is_nobodys_mistake_and_what_a_restore_left_is_told() {
+    let site = Site::new();
+    let make = |name: &str| {
+        let path = site.data().join(name);
+        fs::create_dir(&path).expect("a directory");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
+    };
+    make("lost+found");
+    let found = site.run(&["doctor", "--json"]).good();
+    assert_eq!(check(&found, "files")["status"], "good", "{found:?}");
+    make("restoring");
+    let found = site.run(&["doctor", "--json"]);
+    assert_eq!(check(&found, "restoring")["status"], "warning", "{found:?}");
+    assert_eq!(check(&found, "files")["status"], "wrong", "{found:?}");
+}
+
+#[test]
 fn a_forged_row_is_named_beside_a_running_server() {
     let site = Site::new();
     let server = site.serve(&site.data());

@@ -1,6 +1,6 @@
 //! Backups and restores that are refused, or interrupted: all or nothing.
 
-use crate::support::{Sealed, Site, lasting_names, outcome};
+use crate::support::{Sealed, Site, lasting_names, names, outcome};
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
@@ -70,8 +70,14 @@ fn nothing_is_overwritten() {
     site.run(&["restore", "a.backup", "--data-dir", "other"]).refused("is not empty");
     assert_eq!(fs::read(site.path("other/file")).expect("the file"), b"mine");
     fs::create_dir(site.path("empty")).expect("a directory");
+    // A refused restore leaves it empty.
+    let mut broken = before;
+    broken[5000] ^= 1;
+    fs::write(site.path("b.backup"), broken).expect("written");
+    site.run(&["restore", "b.backup", "--data-dir", "empty"]).refused("it is damaged");
+    assert_eq!(names(&site.path("empty")), [""; 0]);
     site.run(&["restore", "a.backup", "--data-dir", "empty"]).good();
-    assert_eq!(site.names(), ["a.backup", "data", "empty", "other"]);
+    assert_eq!(site.names(), ["a.backup", "b.backup", "data", "empty", "other"]);
 }
 
 #[test]
@@ -102,21 +108,69 @@ fn a_killed_backup_leaves_no_half_file_and_the_next_one_succeeds() {
             site.run(&["restore", "a.backup", "--check"]).good();
             fs::remove_file(site.path("a.backup")).expect("removed");
         }
-        assert_eq!(lasting_names(&site.data()), before, "a copy in clear was left");
+        let mut left = lasting_names(&site.data());
+        left.retain(|name| !before.contains(name));
+        for name in left {
+            // The copy's name is there for an instant, before anything is in it.
+            let path = site.data().join(&name);
+            let empty = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
+            assert!(empty && name.starts_with("backup-"), "{name} was left, a copy in clear");
+            fs::remove_file(path).expect("removed");
+        }
     }
     site.run(&["backup", "a.backup"]).good();
-    for delay in (0..12).map(|step| Duration::from_millis(step * 25)) {
-        let mut child = quiet(&["restore", "a.backup", "--data-dir", "new"]);
+    assert_eq!(site.names(), ["a.backup", "data"]);
+}
+
+#[test]
+fn a_restore_that_was_killed_is_not_served_and_the_next_one_takes_over() {
+    let site = Site::new();
+    let [_, sealed] = site.sealings();
+    sealed.backup("a.backup").good();
+    let new = site.path("new");
+    for delay in (0..16).map(|step| Duration::from_millis(step * 25)) {
+        let mut command = sealed.restoring(&["a.backup", "--data-dir", "new"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary");
         std::thread::sleep(delay);
         child.kill().expect("killed");
         child.wait().expect("its end");
-        if site.path("new").exists() {
+        if new.join("tenantry.db").exists() {
             site.run(&["doctor", "--data-dir", "new"]).good();
-            fs::remove_dir_all(site.path("new")).expect("removed");
+            fs::remove_dir_all(&new).expect("removed");
+        } else if new.join("restoring").exists() {
+            let told = site.try_serve(&new).err().expect("nothing to serve");
+            assert!(told.contains("was interrupted") && told.contains("again"), "{told}");
+            for command in ["doctor", "backup"] {
+                let file = (command == "backup").then_some("b.backup");
+                let words = [command, "--data-dir", "new"].into_iter().chain(file);
+                site.run(&words.collect::<Vec<_>>()).refused("was interrupted");
+            }
         }
     }
-    site.run(&["restore", "a.backup", "--data-dir", "new"]).good();
+    sealed.restore(&["a.backup", "--data-dir", "new"]).good();
     assert_eq!(site.names(), ["a.backup", "data", "new"]);
+    assert!(!new.join("restoring").exists());
+    site.serve(&new).end();
+}
+
+#[test]
+fn nothing_of_another_is_cleared_away_by_a_restore() {
+    let site = Site::new();
+    let [_, sealed] = site.sealings();
+    sealed.backup("a.backup").good();
+    let new = site.path("new");
+    // Secrets whose database was lost, and a database beside what a restore left.
+    for (mine, restoring) in [("secrets.toml", false), ("tenantry.db", true), ("other", true)] {
+        fs::create_dir(&new).expect("a directory");
+        fs::write(new.join(mine), "mine").expect("a file");
+        if restoring {
+            fs::create_dir(new.join("restoring")).expect("a directory");
+        }
+        sealed.restore(&["a.backup", "--data-dir", "new"]).refused("is not empty");
+        assert_eq!(fs::read(new.join(mine)).expect("the file"), b"mine");
+        fs::remove_dir_all(&new).expect("removed");
+    }
 }
 
 #[test]

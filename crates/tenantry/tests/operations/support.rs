@@ -183,6 +183,14 @@ impl Sealed<'_> {
         self.run(&[&["restore"], arguments].concat(), &self.with)
     }
 
+    /// A command that `restore` would run.
+    pub(crate) fn restoring(&self, arguments: &[&str]) -> Command {
+        let with = self.with.iter().map(String::as_str);
+        let all: Vec<&str> =
+            ["restore"].into_iter().chain(with).chain(arguments.iter().copied()).collect();
+        self.site.command(&all)
+    }
+
     fn run(&self, arguments: &[&str], how: &[String]) -> Outcome {
         let how = how.iter().map(String::as_str);
         self.site.run(&arguments.iter().copied().chain(how).collect::<Vec<_>>())

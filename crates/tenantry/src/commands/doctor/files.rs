@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::config::Config;
+use crate::wiring;
 use rustix::fs::statvfs;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -16,6 +17,7 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     let directory = &config.data_dir;
     let mut checks = vec![modes(directory)];
     checks.extend(left_behind(directory));
+    checks.extend(half_restored(directory));
     checks.push(occupation(directory));
     checks.push(room(directory));
     checks
@@ -34,6 +36,10 @@ fn modes(directory: &Path) -> Check {
         }
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
+            // A disk's own, whose owner is root.
+            if entry.file_name() == "lost+found" {
+                continue;
+            }
             let name = entry.file_name().to_string_lossy().into_owned();
             let metadata = match entry.metadata() {
                 // A server that stops takes files away.
@@ -63,6 +69,15 @@ fn left_behind(directory: &Path) -> Option<Check> {
     there.then(|| {
         let text = "the first master key is here in clear: keep it elsewhere, then delete the file";
         Check::warning("master-key", text)
+    })
+}
+
+/// What a restore that was put together here left.
+fn half_restored(directory: &Path) -> Option<Check> {
+    wiring::is_restoring(directory).then(|| {
+        let text = "a restore or its --check is under way or was interrupted: if none is under way, \
+                    delete `restoring` from the directory, which may hold a backup in clear";
+        Check::warning("restoring", text)
     })
 }
 

@@ -1,14 +1,22 @@
-/* fsync and fdatasync that lie, or that fail once. See preload.rs. */
+/* fsync and fdatasync that lie, or that fail once; an end at the n-th step. See preload.rs. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static int has_failed = 0;
+static int steps = 0;
+
+/* Kills the process before its n-th step that lasts. */
+static void step(void) {
+    const char *at = getenv("FAULT_KILL_AT");
+    if (at && __atomic_add_fetch(&steps, 1, __ATOMIC_SEQ_CST) == atoi(at)) raise(SIGKILL);
+}
 
 static void mark(const char *trigger, const char *suffix) {
     char path[4096];
@@ -41,6 +49,7 @@ static int verdict(int fd) {
 }
 
 static int stand_in(const char *name, int fd) {
+    step();
     int todo = verdict(fd);
     if (todo > 0) return 0;
     if (todo < 0) {
@@ -53,3 +62,15 @@ static int stand_in(const char *name, int fd) {
 
 int fsync(int fd) { return stand_in("fsync", fd); }
 int fdatasync(int fd) { return stand_in("fdatasync", fd); }
+
+int rename(const char *from, const char *to) {
+    step();
+    int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+    return real(from, to);
+}
+
+int unlink(const char *path) {
+    step();
+    int (*real)(const char *) = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    return real(path);
+}

@@ -47,6 +47,12 @@ impl Preload {
         ]
     }
 
+    /// Variables with which a command is killed before its step of this number, the first being 1:
+    /// a sync, a rename or the removal of a file.
+    pub(crate) fn killing(&self, step: usize) -> Vec<(String, OsString)> {
+        vec![self.preload(), ("FAULT_KILL_AT".to_owned(), step.to_string().into())]
+    }
+
     fn preload(&self) -> (String, OsString) {
         ("LD_PRELOAD".to_owned(), self.library.clone().into())
     }

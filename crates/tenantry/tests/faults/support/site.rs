@@ -119,6 +119,18 @@ impl Site {
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
+    /// How a command ends with these variables, and what it says.
+    pub(crate) fn end(
+        &self,
+        arguments: &[&str],
+        variables: &[(String, OsString)],
+    ) -> (ExitStatus, String) {
+        let mut command = self.command(&[]);
+        command.args(arguments).envs(variables.iter().map(|(name, value)| (name, value)));
+        let output = command.output().expect("the binary");
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// The end of the log, without the lines of ordinary requests.
     pub(crate) fn last_log(&self) -> String {
         const LINES: usize = 20;
