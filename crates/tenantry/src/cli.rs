@@ -141,12 +141,17 @@ pub(crate) struct Printing {
 /// Which server is asked: one by its URL, or the one of the data directory.
 #[derive(Args)]
 pub(crate) struct Remote {
-    /// A server's URL; without it, the server or store of the data directory
+    /// A server's URL, https:// unless it is on this machine; without it, the server or store of the
+    /// data directory
     #[arg(long, env = "TENANTRY_URL")]
     pub(crate) url: Option<String>,
     /// The key to present there
     #[arg(long, env = "TENANTRY_KEY", hide_env_values = true)]
     pub(crate) key: Option<String>,
+    /// PEM file of the CAs that the server's certificate may be from; without it, those that this
+    /// machine trusts
+    #[arg(long, value_name = "FILE", env = "TENANTRY_CA_CERT")]
+    pub(crate) ca_cert: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -1,14 +1,17 @@
 //! How commands reach a plane: a server by its URL, the running server of the data directory by
 //! its socket, or the store itself where no server runs. All three speak the same API.
 
+mod endpoint;
+
 use crate::cli::Remote;
 use crate::config::Config;
 use crate::wiring::{self, Missing};
 use crate::{Failure, Result};
 use axum::body::Body;
+use endpoint::Endpoint;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, Response, StatusCode, Uri, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +21,7 @@ use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_api::problem::Problem;
 use tenantry_http::{App, Options, Peer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -28,7 +31,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// A way to a plane.
 pub(crate) enum Transport {
     /// A server on the network.
-    Server { authority: String, key: Option<String> },
+    Server { endpoint: Box<Endpoint>, key: Option<String> },
     /// The running server of the data directory.
     Socket(std::path::PathBuf),
     /// The store of the data directory.
@@ -39,7 +42,10 @@ impl Transport {
     /// The server that was named, else the plane of the data directory.
     pub(crate) async fn open(config: &Config, remote: &Remote) -> Result<Self> {
         match &remote.url {
-            Some(url) => Self::server(url, remote.key.clone()),
+            Some(url) => {
+                let endpoint = Box::new(Endpoint::parse(url, remote.ca_cert.as_deref())?);
+                Ok(Self::Server { endpoint, key: remote.key.clone() })
+            }
             None => Self::local(config, Missing::Refuse).await,
         }
     }
@@ -55,19 +61,6 @@ impl Transport {
             Err(error) => return Err(Failure::Io(format!("reach {}", path.display()), error)),
         }
         Ok(Self::Store(App::new(wiring::open(config, missing)?.plane, Options::default())))
-    }
-
-    fn server(url: &str, key: Option<String>) -> Result<Self> {
-        let bad = |what: &str| Failure::Setting(format!("--url {url}: {what}"));
-        let uri: Uri = url.parse().map_err(|_| bad("is not a URL"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(bad("only http:// is spoken, to a server on this machine"));
-        }
-        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-            return Err(bad("must end after host and port"));
-        }
-        let authority = uri.authority().ok_or_else(|| bad("names no host"))?.to_string();
-        Ok(Self::Server { authority, key })
     }
 
     /// Sends a request with a JSON body.
@@ -96,7 +89,7 @@ impl Transport {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header(header::CONTENT_TYPE, "application/json");
         let host = match self {
-            Self::Server { authority, .. } => authority,
+            Self::Server { endpoint, .. } => endpoint.authority(),
             Self::Socket(_) | Self::Store(_) => "localhost",
         };
         request = request.header(header::HOST, host);
@@ -110,12 +103,7 @@ impl Transport {
         let request = request.body(body).map_err(|error| Failure::Setting(error.to_string()))?;
         let exchange = async {
             match self {
-                Self::Server { authority, .. } => {
-                    let unreachable =
-                        |error| Failure::Io(format!("reach http://{authority}"), error);
-                    exchange(TcpStream::connect(authority).await.map_err(unreachable)?, request)
-                        .await
-                }
+                Self::Server { endpoint, .. } => exchange(endpoint.connect().await?, request).await,
                 Self::Socket(path) => {
                     let unreachable =
                         |error| Failure::Io(format!("reach {}", path.display()), error);

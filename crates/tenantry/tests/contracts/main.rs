@@ -10,6 +10,7 @@ mod first_start;
 mod metrics;
 mod nesting;
 mod off_loopback;
+mod remote;
 mod revocation;
 mod service_accounts;
 mod sub_accounts;

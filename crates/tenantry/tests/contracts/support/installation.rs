@@ -43,7 +43,13 @@ impl Installation {
         self.root.path().join("data")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A file beside the data directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// A command, with no settings but the data directory.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry"));
         without_settings(&mut command);
         command.current_dir(self.root.path()).arg("--data-dir").arg(self.data()).args(arguments);
@@ -53,7 +59,12 @@ impl Installation {
 
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
-        let output = self.command(arguments).output().expect("the binary");
+        Self::outcome(&mut self.command(arguments))
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn outcome(command: &mut Command) -> Outcome {
+        let output = command.output().expect("the binary");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Outcome {
             code: output.status.code(),

@@ -9,7 +9,7 @@ pub(crate) mod site;
 
 pub(crate) use curl::{Curl, Reply};
 pub(crate) use example::assert_as_example;
-pub(crate) use installation::Installation;
+pub(crate) use installation::{Installation, Outcome, Server};
 pub(crate) use json::Tree;
 pub(crate) use site::Site;
 
