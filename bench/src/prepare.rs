@@ -13,6 +13,7 @@ use tenantry_core::accounts::{AccountLimits, NewPlacement};
 use tenantry_core::accounts::{CreatedAccount, FirstKey, NewAccount, NewOrganization, Profile};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::ids::{AccountId, MemberId};
+use tenantry_core::replay::Once;
 use tenantry_core::secrets::{KeyFormat, Secrets};
 use tenantry_core::text::{Line, Metadata, Name};
 
@@ -133,13 +134,13 @@ fn begin(store: &Store) -> Outcome<Template> {
                 member_name: Name::parse("Owner")?,
                 member_email: Line::parse("owner@localhost")?,
             };
-            let created = local.plane.create_organization(&operator, new).await?;
+            let created = local.plane.create_organization(&operator, new, Once::unkept()).await?;
             if number == 0 {
                 fs::write(store.folder.join("master"), created.secret.reveal())?;
             }
             organizations.push((created.account.id, created.member.id));
         }
-        let caller = local.plane.create_platform_key(&operator, None).await?;
+        let caller = local.plane.create_platform_key(&operator, None, Once::unkept()).await?;
         fs::write(store.folder.join("caller"), caller.secret.reveal())?;
         let new = NewAccount {
             name: Name::parse("A sub-account")?,
@@ -151,7 +152,7 @@ fn begin(store: &Store) -> Outcome<Template> {
             entitlement: None,
         };
         let context = self::operator(Some(organizations[0].0));
-        let created = local.plane.create_account(&context, new).await?;
+        let created = local.plane.create_account(&context, new, Once::unkept()).await?;
         Outcome::Ok(Template { organizations, created, secrets: Secrets::new(&material) })
     })?;
     Ok(template)

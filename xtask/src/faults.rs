@@ -7,8 +7,8 @@ use crate::TaskResult;
 use crate::process::{self, cargo};
 
 /// The tests' modules.
-const NAMES: [&str; 9] =
-    ["kill", "power", "sync", "full", "starved", "crowd", "canary", "panics", "restore"];
+const NAMES: [&str; 10] =
+    ["kill", "cut", "power", "sync", "full", "starved", "crowd", "canary", "panics", "restore"];
 /// Kills of the long form.
 const KILLS_LONG: &str = "500";
 /// Power cuts of the long form.

@@ -34,6 +34,8 @@ pub enum Actor {
 pub struct KeyActor {
     /// The key.
     pub id: CredentialId,
+    /// The first key of the line that rotations made.
+    pub lineage: CredentialId,
     /// Its name.
     pub name: Option<Name>,
     /// The member who made it; a platform key has none.

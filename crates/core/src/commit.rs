@@ -115,7 +115,7 @@ impl std::fmt::Display for Revision {
 }
 
 /// A reply to keep, so that a request sent again has the same outcome.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
     /// Credential lineage, method and path: another credential of the tenant does not see it.
     pub scope: Box<str>,
@@ -123,8 +123,12 @@ pub struct Replay {
     pub key_hash: [u8; 32],
     /// HMAC of the request's body.
     pub body_fingerprint: [u8; 32],
-    /// The sealed reply.
+    /// The sealed reply; empty once it was erased.
     pub reply: Vec<u8>,
-    /// When it is forgotten.
+    /// Until when the reply itself is kept.
+    pub reply_until: Timestamp,
+    /// What the request made, for a repetition that comes later.
+    pub resource: Box<str>,
+    /// When the request is forgotten.
     pub expires_at: Timestamp,
 }

@@ -31,6 +31,12 @@ pub enum Error {
     /// Clashes with what is stored.
     #[error("conflict: {0}")]
     Conflict(Conflict),
+    /// The request was carried out, and its reply, which showed a secret, is no longer kept.
+    #[error("the request was carried out and made {resource}; its secret is not shown again")]
+    SecretAlreadyDelivered {
+        /// What it made.
+        resource: Box<str>,
+    },
     /// A cap on how many there may be is reached.
     #[error("limit {limit} of {max} is reached")]
     LimitReached {
@@ -170,6 +176,15 @@ pub enum Conflict {
     /// The organization is suspended or closed.
     #[error("the organization is not active")]
     NotActive,
+    /// The same `Idempotency-Key` came with another body.
+    #[error("the Idempotency-Key was used with another body")]
+    IdempotencyKeyReused,
+    /// The first request with this `Idempotency-Key` has not ended.
+    #[error("a request with this Idempotency-Key is under way")]
+    IdempotencyKeyInUse,
+    /// Another node carried the same request out in the meantime: its reply is there.
+    #[error("the request was carried out in the meantime")]
+    Repeated,
     /// The resource named in the request has another type.
     #[error("the resource type does not belong to this collection")]
     WrongType,

@@ -23,6 +23,7 @@ pub mod page;
 pub mod permissions;
 pub mod plane;
 pub mod realms;
+pub mod replay;
 pub mod rng;
 pub mod secrets;
 pub mod service_accounts;

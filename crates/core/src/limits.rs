@@ -77,3 +77,19 @@ pub const MISS_BURST_SECONDS: f64 = 10.0;
 pub const MISS_SOURCES_MAX: usize = 65_536;
 /// Credentials remembered as good for a look-up although their address's budget is spent.
 pub const FAMILIAR_ENTRIES_MAX: usize = 65_536;
+/// Shortest `Idempotency-Key`, in characters.
+pub const IDEMPOTENCY_KEY_BYTES_MIN: usize = 16;
+/// Longest `Idempotency-Key`, in characters.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long a request with an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
+/// How long its reply is kept where that shows a secret.
+pub const IDEMPOTENCY_SECRET_TTL: Duration = Duration::from_mins(10);
+/// How long the repetition of a request that is under way waits for it.
+pub const IDEMPOTENCY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Requests under way at which ended ones are forgotten.
+pub const IDEMPOTENCY_TURNS_SWEPT_AT: usize = 4_096;
+/// Kept replies that one sweep erases or forgets.
+pub const IDEMPOTENCY_SWEEP_MAX: u32 = 1_000;
+/// How often kept replies are swept.
+pub const IDEMPOTENCY_SWEEP_EVERY: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use crate::commit::CHANGE_SHARDS;
 use crate::error::Result;
 use crate::limits;
 use crate::realms::Realms;
+use crate::replay::UnderWay;
 use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
@@ -38,6 +39,8 @@ pub struct Plane {
     /// Names of a tenant's service accounts are drawn one at a time on a node, so that creates of
     /// the same second do not race each other for the same suffix. By shard of the tenant.
     pub(crate) service_account_names: [Mutex<()>; CHANGE_SHARDS as usize],
+    /// Requests that may be repeated while they are carried out.
+    pub(crate) under_way: UnderWay,
     /// There is one first organization.
     pub(crate) initializing: Mutex<()>,
 }
@@ -97,6 +100,7 @@ impl Plane {
             realms: parts.realms,
             policy: parts.policy,
             service_account_names: std::array::from_fn(|_| Mutex::default()),
+            under_way: UnderWay::default(),
             initializing: Mutex::default(),
         }
     }

@@ -12,7 +12,7 @@ pub use interposed::{Interpose, Interposed};
 
 use crate::accounts::Account;
 use crate::clock::Timestamp;
-use crate::commit::{Commit, Revision};
+use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
@@ -23,7 +23,13 @@ use async_trait::async_trait;
 
 /// Everything that the plane asks of a store.
 pub trait Store:
-    AccountStore + AuditStore + CredentialStore + HealthStore + MemberStore + ServiceAccountStore
+    AccountStore
+    + AuditStore
+    + CredentialStore
+    + HealthStore
+    + MemberStore
+    + ReplayStore
+    + ServiceAccountStore
 {
 }
 
@@ -33,6 +39,7 @@ impl<T> Store for T where
         + CredentialStore
         + HealthStore
         + MemberStore
+        + ReplayStore
         + ServiceAccountStore
 {
 }
@@ -203,6 +210,18 @@ pub trait ServiceAccountStore: Send + Sync {
 pub trait AuditStore: Send + Sync {
     /// Stores an event that no change of another record goes with.
     async fn insert_audit_event(&self, commit: Commit) -> Result<Committed>;
+}
+
+/// Replies that are kept for repeated requests. They are written with the change that they answer,
+/// in its [`Commit`].
+#[async_trait]
+pub trait ReplayStore: Send + Sync {
+    /// Looks up what is kept of a request, its time over or not.
+    async fn find_replay(&self, scope: &str, key_hash: &[u8; 32]) -> Result<Option<Replay>>;
+
+    /// Of at most `limit` rows each, erases the replies whose time is over at `now` and forgets the
+    /// requests whose day is over. Answers how many rows there were.
+    async fn sweep_replays(&self, now: Timestamp, limit: u32) -> Result<u64>;
 }
 
 /// Whether the store answers.

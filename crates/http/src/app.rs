@@ -286,7 +286,7 @@ impl App {
         let call = AssertUnwindSafe(route.call(self.state.clone(), request)).catch_unwind();
         let response = match route.effect {
             Effect::Reads => call.await.unwrap_or_else(|_| panicked()),
-            Effect::Writes => {
+            Effect::Writes | Effect::Creates => {
                 // A client that hangs up drops this future, and with it only the wait.
                 let task = self.shared.writes.spawn(call);
                 match tokio::time::timeout(WRITE_DEADLINE, task).await {

@@ -11,6 +11,7 @@ mod caller;
 mod dialects;
 mod health;
 mod native;
+mod once;
 mod query;
 mod refusal;
 mod reply;

@@ -151,6 +151,7 @@ fn log(error: &Error, request_id: &str) {
         | Error::Invalid(_)
         | Error::Malformed(_)
         | Error::Conflict(_)
+        | Error::SecretAlreadyDelivered { .. }
         | Error::LimitReached { .. }
         | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}

@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::Error;
+use zeroize::Zeroizing;
 
 /// `application/json`
 pub(crate) const JSON: &str = "application/json";
@@ -20,6 +21,36 @@ pub(crate) fn json(status: StatusCode, media: &'static str, body: &impl Serializ
             bytes_reply(StatusCode::INTERNAL_SERVER_ERROR, media, b"{}".to_vec())
         }
     }
+}
+
+/// A reply that may be kept for a repetition of its request: status, media type and body, as
+/// bytes that the rules store without reading.
+pub(crate) fn keepable(
+    status: StatusCode,
+    media: &'static str,
+    body: &impl Serialize,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
+    bytes.extend_from_slice(&status.as_u16().to_be_bytes());
+    bytes.push(u8::try_from(media.len()).map_err(Error::internal)?);
+    bytes.extend_from_slice(media.as_bytes());
+    serde_json::to_writer(&mut *bytes, body).map_err(Error::internal)?;
+    Ok(bytes)
+}
+
+/// The reply that [`keepable`] wrote.
+pub(crate) fn kept(bytes: &[u8]) -> Result<Response, Error> {
+    let malformed = || Error::internal("a kept reply cannot be read");
+    let (status, rest) = bytes.split_first_chunk::<2>().ok_or_else(malformed)?;
+    let (length, rest) = rest.split_first().ok_or_else(malformed)?;
+    let (media, body) = rest.split_at_checked((*length).into()).ok_or_else(malformed)?;
+    let mut response = Response::new(Body::from(body.to_vec()));
+    *response.status_mut() =
+        StatusCode::from_u16(u16::from_be_bytes(*status)).map_err(Error::internal)?;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_bytes(media).map_err(Error::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 /// A 200 whose body is JSON already.

@@ -64,6 +64,9 @@ pub enum Effect {
     /// Changes something. Runs in a task of its own, so that a client that hangs up leaves no
     /// change half made.
     Writes,
+    /// Creates something, or shows a secret: as `Writes`, and with an `Idempotency-Key` a request
+    /// that is sent again has the same reply.
+    Creates,
 }
 
 type Endpoint = fn(AppState, Request) -> BoxFuture<'static, Response>;
@@ -120,29 +123,29 @@ macro_rules! routes {
 
 /// Every route.
 pub const ROUTES: &[Route] = routes! {
-    POST "/v1/accounts"                             Native Key Writes native::accounts::create;
-    POST "/v1/accounts/bulk"                        Native Key Writes native::bulk::create;
+    POST "/v1/accounts"                             Native Key Creates native::accounts::create;
+    POST "/v1/accounts/bulk"                        Native Key Creates native::bulk::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
-    POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;
-    POST "/api/v1/accounts"                         Accounts Key Writes accounts::create::create;
-    POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Writes service_accounts::create::create;
+    POST "/sub-accounts/create"                     SubAccounts Key Creates sub_accounts::create::create;
+    POST "/api/v1/accounts"                         Accounts Key Creates accounts::create::create;
+    POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Creates service_accounts::create::create;
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;
     GET  "/readyz/writes"                           Native Open Reads health::ready_for_writes;
 
-    POST "/operator/initialize"                     Native Operator Writes admin::organizations::initialize;
-    POST "/operator/organizations"                  Native Operator Writes admin::organizations::create;
+    POST "/operator/initialize"                     Native Operator Creates admin::organizations::initialize;
+    POST "/operator/organizations"                  Native Operator Creates admin::organizations::create;
     GET  "/operator/organizations"                  Native Operator Reads  admin::organizations::list;
     POST "/operator/organizations/{id}/suspended"   Native Operator Writes admin::organizations::set_suspended;
     POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
     POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
-    POST "/operator/platform-keys"                  Native Operator Writes admin::platform_keys::create;
+    POST "/operator/platform-keys"                  Native Operator Creates admin::platform_keys::create;
 };
 
 /// Variable segments of a path, in order.

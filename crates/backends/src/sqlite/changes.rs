@@ -1,12 +1,11 @@
 //! What every change writes beside itself: the audit event, the kept reply, the change log.
 
-use super::audit;
 use super::errors::from_sqlite;
-use super::rows;
+use super::{audit, replays, rows};
 use rusqlite::{Connection, params};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::{Change, Commit, Replay, Revision};
-use tenantry_core::error::{Conflict, Error, Result};
+use tenantry_core::commit::{Change, Commit, Revision};
+use tenantry_core::error::{Error, Result};
 use tenantry_core::store::Committed;
 
 /// Writes the companions of a change; the last thing that a job does.
@@ -14,36 +13,9 @@ pub(super) fn write_commit(connection: &Connection, commit: &Commit) -> Result<C
     let at = commit.audit.record().at;
     audit::insert(connection, &commit.audit)?;
     if let Some(replay) = &commit.replay {
-        insert_replay(connection, replay, at)?;
+        replays::insert(connection, replay, at)?;
     }
     commit.change.as_ref().map(|change| append_change(connection, change, at)).transpose()
-}
-
-/// Keeps a reply. `Conflict(Taken)` where one is kept that has not expired: the request was sent
-/// twice, and the other one was faster.
-fn insert_replay(connection: &Connection, replay: &Replay, now: Timestamp) -> Result<()> {
-    let mut statement = connection
-        .prepare_cached(
-            "INSERT INTO idempotency (scope, key_hash, body_fingerprint, reply, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (scope, key_hash) DO UPDATE
-             SET body_fingerprint = excluded.body_fingerprint, reply = excluded.reply,
-                 expires_at = excluded.expires_at
-             WHERE idempotency.expires_at <= ?6",
-        )
-        .map_err(from_sqlite)?;
-    let written = statement.execute(params![
-        replay.scope,
-        replay.key_hash,
-        replay.body_fingerprint,
-        replay.reply,
-        replay.expires_at.micros(),
-        now.micros(),
-    ]);
-    match written.map_err(from_sqlite)? {
-        0 => Err(Error::Conflict(Conflict::Taken)),
-        _ => Ok(()),
-    }
 }
 
 /// Appends a change's rows to its shard of the log and moves the head.

@@ -24,6 +24,7 @@ pub mod lock;
 mod members;
 mod migrations;
 mod readers;
+mod replays;
 mod restore;
 mod rows;
 mod service_accounts;

@@ -17,8 +17,6 @@ pub(crate) trait Backend: Sync {
     fn change_log(&self, shard: u8) -> Vec<ChangeRow>;
     /// When a credential was last used.
     fn last_used(&self, credential: CredentialId) -> Option<Timestamp>;
-    /// A kept reply: fingerprint and reply.
-    fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)>;
 }
 
 /// A row of the change log.

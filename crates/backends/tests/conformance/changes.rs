@@ -1,11 +1,9 @@
-//! What a `Commit` writes beside the event: the change log and the kept reply.
+//! What a `Commit` writes beside the event: the change log. Kept replies have a file of their own.
 
 use crate::backend::Backend;
 use crate::support::{Draw, NOW};
 use crate::versions::{revoked, suspended};
-use std::time::Duration;
-use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::{Change, Commit, Replay, Revision, Subject, shard_of};
+use tenantry_core::commit::{Change, Commit, Revision, Subject, shard_of};
 use tenantry_core::error::{Conflict, Error};
 use tenantry_core::ids::AccountId;
 
@@ -117,43 +115,4 @@ pub(crate) async fn an_acknowledged_change_is_read_by_everybody(backend: &dyn Ba
             assert_eq!(found.version, key.version);
         }
     }
-}
-
-fn with_replay(draw: &Draw, replay: &Replay, at: Timestamp) -> Commit {
-    let mut event = draw.event(AccountId::PLANE);
-    event.at = at;
-    Commit { replay: Some(replay.clone()), ..Commit::audited(draw.seal(event)) }
-}
-
-pub(crate) async fn a_reply_is_kept_once(backend: &dyn Backend) {
-    let (store, draw) = (backend.store(), Draw::new());
-    let replay = draw.replay("POST /v1/accounts", NOW.plus(Duration::from_mins(10)));
-    store.insert_audit_event(with_replay(&draw, &replay, NOW)).await.expect("stored");
-    let again = Replay { reply: b"another".to_vec(), ..replay.clone() };
-    let refused = store.insert_audit_event(with_replay(&draw, &again, NOW)).await;
-    assert!(matches!(refused, Err(Error::Conflict(Conflict::Taken))));
-    assert_eq!(backend.audit_events().len(), 1, "the whole change is refused");
-    let kept = backend.replay(&replay.scope, replay.key_hash);
-    assert_eq!(kept, Some((replay.body_fingerprint, replay.reply.clone())));
-    // The same key in another scope is another request.
-    let elsewhere = Replay { scope: "POST /v1/keys".into(), ..again };
-    store.insert_audit_event(with_replay(&draw, &elsewhere, NOW)).await.expect("stored");
-}
-
-pub(crate) async fn an_expired_reply_is_replaced(backend: &dyn Backend) {
-    let (store, draw) = (backend.store(), Draw::new());
-    let expiry = NOW.plus(Duration::from_mins(10));
-    let replay = draw.replay("POST /v1/accounts", expiry);
-    store.insert_audit_event(with_replay(&draw, &replay, NOW)).await.expect("stored");
-    let again = Replay {
-        reply: b"another".to_vec(),
-        body_fingerprint: [1; 32],
-        expires_at: expiry.plus(Duration::from_mins(10)),
-        ..replay.clone()
-    };
-    let before = Timestamp::from_micros(expiry.micros() - 1);
-    assert!(store.insert_audit_event(with_replay(&draw, &again, before)).await.is_err());
-    store.insert_audit_event(with_replay(&draw, &again, expiry)).await.expect("stored");
-    let kept = backend.replay(&replay.scope, replay.key_hash);
-    assert_eq!(kept, Some((again.body_fingerprint, again.reply)));
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod health;
 mod members;
 mod on_sqlite;
+mod replays;
 mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;

@@ -86,18 +86,6 @@ impl Backend for OnSqlite {
         );
         micros.expect("a row").map(Timestamp::from_micros)
     }
-
-    fn replay(&self, scope: &str, key_hash: [u8; 32]) -> Option<([u8; 32], Vec<u8>)> {
-        self.connect()
-            .query_row(
-                "SELECT body_fingerprint, reply FROM idempotency
-                 WHERE scope = ?1 AND key_hash = ?2",
-                params![scope, key_hash],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .optional()
-            .expect("a row")
-    }
 }
 
 /// Makes a test of each function of the suite.
@@ -161,8 +149,12 @@ on_sqlite! {
         a_refused_change_leaves_no_row
         rows_and_revision_are_of_one_instant
         an_acknowledged_change_is_read_by_everybody
+    }
+    replays {
         a_reply_is_kept_once
         an_expired_reply_is_replaced
+        a_sweep_erases_replies_and_then_forgets_requests
+        a_sweep_is_bounded
     }
     health {
         a_store_that_works_says_so

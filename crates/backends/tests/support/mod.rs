@@ -192,6 +192,8 @@ impl Draw {
             key_hash: rng::draw(&self.rng),
             body_fingerprint: rng::draw(&self.rng),
             reply: b"a sealed reply".to_vec(),
+            reply_until: expires_at,
+            resource: "acc_1".into(),
             expires_at,
         }
     }

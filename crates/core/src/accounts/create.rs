@@ -13,6 +13,7 @@ use crate::error::{Conflict, Denial, Error, Problem, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::limits;
 use crate::permissions::{PermissionSet, Right};
+use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use crate::text::{Metadata, Name};
 
@@ -80,13 +81,20 @@ impl Plane {
         &self,
         context: &Context,
         new: NewAccount,
+        once: Once<'_, CreatedAccount>,
     ) -> Result<CreatedAccount> {
         let maker = self.account_maker(context).await?;
         let draft = self.draft_account(context, &maker, new)?;
-        let Draft { account, key, secret, commit } = draft;
+        let Draft { account, key, secret, mut commit } = draft;
+        let created = CreatedAccount {
+            account: account.record().clone(),
+            root: maker.root,
+            key: key.record().clone(),
+            secret,
+        };
+        once.keep(self, &mut commit, created.account.id, Keep::Secret, &created)?;
         self.store.insert_account(&account, &key, commit).await?;
-        let (account, key) = (account.into_record(), key.into_record());
-        Ok(CreatedAccount { account, root: maker.root, key, secret })
+        Ok(created)
     }
 
     /// Makes up to [`limits::BULK_ACCOUNTS_MAX`] sub-accounts in one transaction. What a rule
@@ -98,6 +106,7 @@ impl Plane {
         &self,
         context: &Context,
         new: Vec<NewAccount>,
+        once: Once<'_, Vec<Result<CreatedAccount>>>,
     ) -> Result<Vec<Result<CreatedAccount>>> {
         if new.len() > limits::BULK_ACCOUNTS_MAX {
             return Err(Error::invalid("accounts", Problem::TooMany(limits::BULK_ACCOUNTS_MAX)));
@@ -118,7 +127,10 @@ impl Plane {
                 created
             }));
         }
-        if !rows.is_empty() {
+        if let Some((account, _, commit)) = rows.first_mut() {
+            // All of them are one transaction, and the reply to all of them belongs to it once.
+            let first = account.record().id;
+            once.keep(self, commit, first, Keep::Secret, &answers)?;
             self.store.insert_accounts(rows).await?;
         }
         Ok(answers)

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::members::Member;
 use crate::permissions::PermissionSet;
 use crate::realms;
+use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use crate::text::{Line, Metadata, Name};
 
@@ -58,13 +59,14 @@ impl Plane {
         &self,
         context: &Context,
         new: NewOrganization,
+        once: Once<'_, CreatedOrganization>,
     ) -> Result<CreatedOrganization> {
         context.actor.require_operator()?;
         let _one_at_a_time = self.initializing.lock().await;
         if self.store.has_organizations().await? {
             return Err(Error::Conflict(Conflict::AlreadyInitialized));
         }
-        self.create_organization(context, new).await
+        self.create_organization(context, new, once).await
     }
 
     /// Makes a further organization.
@@ -75,6 +77,7 @@ impl Plane {
         &self,
         context: &Context,
         new: NewOrganization,
+        once: Once<'_, CreatedOrganization>,
     ) -> Result<CreatedOrganization> {
         context.actor.require_operator()?;
         let now = self.clock.now();
@@ -120,14 +123,16 @@ impl Plane {
             .with("member_id", member.id);
         let account = Sealed::new(account, &self.secrets);
         let key = Sealed::new(key, &self.secrets);
-        let commit = Commit::audited(self.seal(audit));
-        self.store.insert_organization(&account, &member, &key, commit).await?;
-        Ok(CreatedOrganization {
-            account: account.into_record(),
+        let mut commit = Commit::audited(self.seal(audit));
+        let created = CreatedOrganization {
+            account: account.record().clone(),
             member,
-            key: key.into_record(),
+            key: key.record().clone(),
             secret,
-        })
+        };
+        once.keep(self, &mut commit, id, Keep::Secret, &created)?;
+        self.store.insert_organization(&account, &created.member, &key, commit).await?;
+        Ok(created)
     }
 
     /// Whether the plane has its first organization.

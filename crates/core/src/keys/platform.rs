@@ -8,6 +8,7 @@ use crate::credentials::{Credential, NewCredential, Owner};
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
 use crate::permissions::PermissionSet;
+use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use crate::text::Name;
 
@@ -29,6 +30,7 @@ impl Plane {
         &self,
         context: &Context,
         name: Option<Name>,
+        once: Once<'_, CreatedPlatformKey>,
     ) -> Result<CreatedPlatformKey> {
         context.actor.require_operator()?;
         let now = self.clock.now();
@@ -53,8 +55,11 @@ impl Plane {
                 Target::Key(key.id),
             )
             .with("key_start", key.start.as_str());
+        let mut commit = Commit::audited(self.seal(audit));
         let key = Sealed::new(key, &self.secrets);
-        self.store.insert_credential(&key, Commit::audited(self.seal(audit))).await?;
-        Ok(CreatedPlatformKey { key: key.into_record(), secret })
+        let created = CreatedPlatformKey { key: key.record().clone(), secret };
+        once.keep(self, &mut commit, created.key.id, Keep::Secret, &created)?;
+        self.store.insert_credential(&key, commit).await?;
+        Ok(created)
     }
 }

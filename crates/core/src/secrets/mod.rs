@@ -9,7 +9,7 @@ pub mod plain;
 pub use integrity::{MacWriter, Protected, Sealed, Unverified};
 pub use plain::{KeyFormat, PlainSecret, Presented, Start};
 
-use aws_lc_rs::{hkdf, hmac};
+use aws_lc_rs::{aead, hkdf, hmac};
 use zeroize::Zeroizing;
 
 /// The bytes that only the operator has: what `secrets.toml` holds.
@@ -88,6 +88,9 @@ pub struct Secrets {
     row_key: hmac::Key,
     audit_key: hmac::Key,
     cursor_key: hmac::Key,
+    idempotency_key: hmac::Key,
+    // Of the replies that are kept: half of what opens one, the other half is the header.
+    reply_secret: Zeroizing<[u8; 32]>,
 }
 
 impl Secrets {
@@ -100,6 +103,8 @@ impl Secrets {
             row_key: derive(&material.pepper, b"tenantry row seal v1"),
             audit_key: derive(&material.pepper, b"tenantry audit seal v1"),
             cursor_key: derive(&material.pepper, b"tenantry cursor v1"),
+            idempotency_key: derive(&material.pepper, b"tenantry idempotency v1"),
+            reply_secret: derive_bytes(&material.pepper, b"tenantry kept reply v1"),
         }
     }
 
@@ -128,12 +133,74 @@ impl Secrets {
         bytes
     }
 
+    /// Hides what a client sent with an `Idempotency-Key`: HMAC-SHA-256 for one purpose.
+    pub(crate) fn idempotency_mac(&self, purpose: &[u8], bytes: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.idempotency_key);
+        context.update(purpose);
+        context.update(&[0]);
+        context.update(bytes);
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
+
+    /// Seals a reply so that it takes both the pepper and the header to open it: AES-256-GCM under
+    /// a key that is drawn from both (RFC 5869), the nonce before it.
+    pub(crate) fn seal_reply(
+        &self,
+        header: &str,
+        associated: &[u8],
+        nonce: [u8; aead::NONCE_LEN],
+        reply: &[u8],
+    ) -> crate::Result<Vec<u8>> {
+        let mut body = reply.to_vec();
+        let aad = aead::Aad::from(associated);
+        self.reply_key(header)
+            .seal_in_place_append_tag(aead::Nonce::assume_unique_for_key(nonce), aad, &mut body)
+            .map_err(crate::Error::internal)?;
+        Ok([&nonce[..], &body[..]].concat())
+    }
+
+    /// Opens what [`Self::seal_reply`] made; none where anything about it is not as it was.
+    pub(crate) fn open_reply(
+        &self,
+        header: &str,
+        associated: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, body) = sealed.split_first_chunk::<{ aead::NONCE_LEN }>()?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+        let aad = aead::Aad::from(associated);
+        let length = self.reply_key(header).open_in_place(nonce, aad, &mut body).ok()?.len();
+        body.truncate(length);
+        Some(body)
+    }
+
+    fn reply_key(&self, header: &str) -> aead::LessSafeKey {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, header.as_bytes());
+        let prk = salt.extract(&self.reply_secret[..]);
+        let key = prk.expand(&[b"reply"], &aead::AES_256_GCM).expect("a key is within the output");
+        aead::LessSafeKey::new(aead::UnboundKey::from(key))
+    }
+
     fn seal_key(&self, key: SealKey) -> &hmac::Key {
         match key {
             SealKey::Row => &self.row_key,
             SealKey::Audit => &self.audit_key,
         }
     }
+}
+
+/// As [`derive`], as bytes.
+fn derive_bytes(pepper: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenantry");
+    let prk = salt.extract(pepper);
+    let purposes = [purpose];
+    let key = prk.expand(&purposes, hkdf::HKDF_SHA256).expect("32 bytes are within HKDF's output");
+    let mut bytes = Zeroizing::new([0; 32]);
+    key.fill(&mut bytes[..]).expect("the output is as long as asked for");
+    bytes
 }
 
 /// HKDF-SHA-256 (RFC 5869) of the pepper for one purpose.

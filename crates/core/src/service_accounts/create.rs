@@ -14,6 +14,7 @@ use crate::ids::{CredentialId, ServiceAccountId};
 use crate::limits;
 use crate::members::Member;
 use crate::permissions::{PermissionSet, Right};
+use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed, plain};
 use crate::text::Name;
 
@@ -35,7 +36,11 @@ impl Plane {
     ///
     /// # Errors
     /// A missing role, [`Error::LimitReached`] at the organization's maximum.
-    pub async fn create_service_account(&self, context: &Context) -> Result<CreatedServiceAccount> {
+    pub async fn create_service_account(
+        &self,
+        context: &Context,
+        once: Once<'_, CreatedServiceAccount>,
+    ) -> Result<CreatedServiceAccount> {
         let Actor::Member(actor) = &context.actor else {
             return Err(Error::Forbidden(Denial::Role));
         };
@@ -90,7 +95,15 @@ impl Plane {
                 .with("secret_id", credential.id);
             let service_account = Sealed::new(service_account, &self.secrets);
             let credential = Sealed::new(credential, &self.secrets);
-            let commit = Commit::audited(self.seal(audit));
+            let mut commit = Commit::audited(self.seal(audit));
+            let created = CreatedServiceAccount {
+                service_account: service_account.record().clone(),
+                created_by: member.clone(),
+                tenant: tenant.clone(),
+                secret,
+            };
+            let id = created.service_account.id;
+            once.keep(self, &mut commit, id, Keep::Secret, &created)?;
             let max = self.policy.service_accounts_max;
             match self
                 .store
@@ -101,12 +114,7 @@ impl Plane {
                 Err(Error::Conflict(Conflict::Taken)) => {}
                 outcome => {
                     outcome?;
-                    return Ok(CreatedServiceAccount {
-                        service_account: service_account.into_record(),
-                        created_by: member,
-                        tenant,
-                        secret,
-                    });
+                    return Ok(created);
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::accounts::Account;
 use crate::clock::Timestamp;
-use crate::commit::{Commit, Revision};
+use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
@@ -12,7 +12,7 @@ use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore, NewRows,
-    ServiceAccountStore,
+    ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 
@@ -105,6 +105,10 @@ interpose! {
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;
         change save_member(member: &Member, commit: Commit) -> Committed;
+    }
+    ReplayStore {
+        read find_replay(scope: &str, key_hash: &[u8; 32]) -> Option<Replay>;
+        read sweep_replays(now: Timestamp, limit: u32) -> u64;
     }
     ServiceAccountStore {
         change insert_service_account(

@@ -65,6 +65,7 @@ impl Plane {
         };
         Ok(Actor::Key(KeyActor {
             id: known.id,
+            lineage: read.credential.lineage,
             name: read.credential.name.clone(),
             member,
             scope,

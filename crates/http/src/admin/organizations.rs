@@ -5,6 +5,7 @@ use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Operator, PathSegment};
 use crate::native;
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::{RawQuery, State};
@@ -15,27 +16,34 @@ use tenantry_core::accounts::{Account, CreatedOrganization, Entitlement, NewOrga
 use tenantry_core::error::{Error, Kind, Problem};
 use tenantry_core::ids::AccountId;
 use tenantry_core::text::{Line, Name};
+use zeroize::Zeroizing;
 
 /// The plane's first organization.
 pub(crate) async fn initialize(
     State(state): State<AppState>,
     Operator(context): Operator,
+    attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let new = decode(&native::decode(&body)?)?;
-    let created = state.plane.initialize(&context, new).await?;
-    Ok(reply::json(StatusCode::CREATED, reply::JSON, &encode_created(&created)))
+    once(&state, &context, &attempt, &body.bytes, &keepable, async |once| {
+        state.plane.initialize(&context, new, once).await
+    })
+    .await
 }
 
 /// A further organization.
 pub(crate) async fn create(
     State(state): State<AppState>,
     Operator(context): Operator,
+    attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let new = decode(&native::decode(&body)?)?;
-    let created = state.plane.create_organization(&context, new).await?;
-    Ok(reply::json(StatusCode::CREATED, reply::JSON, &encode_created(&created)))
+    once(&state, &context, &attempt, &body.bytes, &keepable, async |once| {
+        state.plane.create_organization(&context, new, once).await
+    })
+    .await
 }
 
 /// A page of organizations, after `?after=`.
@@ -103,6 +111,10 @@ fn decode(body: &api::CreateOrganization) -> Result<NewOrganization, Error> {
         }
         _ => Err(Error::Invalid(violations)),
     }
+}
+
+fn keepable(created: &CreatedOrganization) -> Result<Zeroizing<Vec<u8>>, Error> {
+    reply::keepable(StatusCode::CREATED, reply::JSON, &encode_created(created))
 }
 
 fn encode_created(created: &CreatedOrganization) -> api::CreatedOrganization {

@@ -5,6 +5,7 @@ use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::Operator;
 use crate::native::{self, keys};
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -12,12 +13,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tenantry_api::operator as api;
 use tenantry_core::error::Error;
+use tenantry_core::keys::CreatedPlatformKey;
 use tenantry_core::text::Name;
 
 /// Makes a platform key.
 pub(crate) async fn create(
     State(state): State<AppState>,
     Operator(context): Operator,
+    attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let wanted: api::CreatePlatformKey = native::decode(&body)?;
@@ -26,7 +29,12 @@ pub(crate) async fn create(
     if !violations.is_empty() {
         return Err(Error::Invalid(violations).into());
     }
-    let created = state.plane.create_platform_key(&context, name).await?;
-    let reply = keys::encode_created_key(&created.key, &created.secret)?;
-    Ok(reply::json(StatusCode::CREATED, reply::JSON, &reply))
+    let encode = |created: &CreatedPlatformKey| {
+        let reply = keys::encode_created_key(&created.key, &created.secret)?;
+        reply::keepable(StatusCode::CREATED, reply::JSON, &reply)
+    };
+    once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
+        state.plane.create_platform_key(&context, name, once).await
+    })
+    .await
 }

@@ -4,6 +4,7 @@ use super::keys::encode_created_key;
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -12,7 +13,8 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use tenantry_api::accounts as api;
 use tenantry_core::accounts::{
-    Account, AccountLimits, ConcurrentCalls, FirstKey, NewAccount, NewPlacement, Profile,
+    Account, AccountLimits, ConcurrentCalls, CreatedAccount, FirstKey, NewAccount, NewPlacement,
+    Profile,
 };
 use tenantry_core::clock::Timestamp;
 use tenantry_core::database::{DatabaseParts, DatabasePort, NewDatabase};
@@ -28,15 +30,21 @@ use tenantry_core::text::{Line, Metadata, Name};
 pub(crate) async fn create(
     State(state): State<AppState>,
     Caller(context): Caller,
+    attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let new = decode_new(super::decode(&body)?)?;
-    let created = state.plane.create_account(&context, new).await?;
-    let reply = api::CreatedAccount {
-        account: encode_account(&created.account)?,
-        key: encode_created_key(&created.key, &created.secret)?,
+    let encode = |created: &CreatedAccount| {
+        let reply = api::CreatedAccount {
+            account: encode_account(&created.account)?,
+            key: encode_created_key(&created.key, &created.secret)?,
+        };
+        reply::keepable(StatusCode::CREATED, reply::JSON, &reply)
     };
-    Ok(reply::json(StatusCode::CREATED, reply::JSON, &reply))
+    once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
+        state.plane.create_account(&context, new, once).await
+    })
+    .await
 }
 
 /// `GET /v1/accounts/{id}`: the caller's own account, or one below it.

@@ -6,6 +6,7 @@ use super::problem;
 use crate::app::AppState;
 use crate::body::BulkJsonBody;
 use crate::caller::Caller;
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -22,6 +23,7 @@ use tenantry_core::limits;
 pub(crate) async fn create(
     State(state): State<AppState>,
     Caller(context): Caller,
+    attempt: Attempt,
     BulkJsonBody(body): BulkJsonBody,
 ) -> Result<Response, Refusal> {
     let asked: api::CreateAccounts<'_> = super::typed(&body)?;
@@ -43,23 +45,31 @@ pub(crate) async fn create(
             Err(error) => refused.push(Some(error)),
         }
     }
-    let mut made = state.plane.create_accounts(&context, new).await?.into_iter();
-    let answers: Vec<Result<CreatedAccount, Error>> = refused
-        .into_iter()
-        .map(|refused| match refused {
-            Some(error) => Err(error),
-            None => made.next().unwrap_or_else(|| Err(Error::internal("an answer is missing"))),
-        })
-        .collect();
-    let results = answers.iter().map(encode).collect::<Result<_, Error>>()?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &api::CreatedAccounts { results }))
+    let encode = |made: &Vec<Result<CreatedAccount, Error>>| {
+        let mut made = made.iter();
+        let results = refused
+            .iter()
+            .map(|refused| match refused {
+                Some(error) => Ok(encode_refused(error)),
+                None => made.next().map_or_else(
+                    || Err(Error::internal("an answer is missing")),
+                    |answer| encode_answer(answer),
+                ),
+            })
+            .collect::<Result<_, Error>>()?;
+        reply::keepable(StatusCode::OK, reply::JSON, &api::CreatedAccounts { results })
+    };
+    once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
+        state.plane.create_accounts(&context, new, once).await
+    })
+    .await
 }
 
 fn decode(value: &Json, text: &RawValue) -> Result<NewAccount, Error> {
     decode_new(super::decode_value(value, text.get().as_bytes())?)
 }
 
-fn encode(answer: &Result<CreatedAccount, Error>) -> Result<api::BulkResult<'_>, Error> {
+fn encode_answer(answer: &Result<CreatedAccount, Error>) -> Result<api::BulkResult<'_>, Error> {
     Ok(match answer {
         Ok(created) => api::BulkResult::Created {
             status: StatusCode::CREATED.as_u16(),
@@ -68,9 +78,11 @@ fn encode(answer: &Result<CreatedAccount, Error>) -> Result<api::BulkResult<'_>,
                 key: encode_created_key(&created.key, &created.secret)?,
             }),
         },
-        Err(error) => {
-            let (status, problem) = problem::of(error);
-            api::BulkResult::Refused { status: status.as_u16(), error: problem }
-        }
+        Err(error) => encode_refused(error),
     })
+}
+
+fn encode_refused<'a>(error: &Error) -> api::BulkResult<'a> {
+    let (status, problem) = problem::of(error);
+    api::BulkResult::Refused { status: status.as_u16(), error: problem }
 }

@@ -121,7 +121,11 @@ fn describe_core(error: &Error) -> Description {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+        Error::Conflict(conflict @ Conflict::IdempotencyKeyReused) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, conflict_code(*conflict))
+        }
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict_code(*conflict)),
+        Error::SecretAlreadyDelivered { .. } => (StatusCode::CONFLICT, "secret_already_delivered"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
@@ -161,6 +165,8 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
         Conflict::NotActive => "organization_not_active",
+        Conflict::IdempotencyKeyReused => "idempotency_key_reused",
+        Conflict::IdempotencyKeyInUse | Conflict::Repeated => "idempotency_key_in_use",
         Conflict::WrongType => "wrong_type",
     }
 }

@@ -14,6 +14,7 @@ use tenantry_core::Plane;
 use tenantry_core::accounts::{CreatedOrganization, NewOrganization};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::limits;
+use tenantry_core::replay::Once;
 use tenantry_core::text::{Line, Name};
 use tenantry_http::{App, Options, server};
 use tokio::net::{TcpListener, UnixListener};
@@ -78,6 +79,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
 
     let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
     let probing = tokio::spawn(probe_writes(local.plane.clone()));
+    let sweeping = tokio::spawn(sweep_replays(local.plane.clone()));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     readiness.set_draining();
     let drained = async {
@@ -100,6 +102,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     }
     flushing.abort();
     probing.abort();
+    sweeping.abort();
     if let Err(error) = local.plane.flush_last_used().await {
         tracing::warn!(%error, "last-used times were not written");
     }
@@ -170,6 +173,26 @@ async fn probe_writes(plane: Arc<Plane>) {
     }
 }
 
+/// Erases kept replies whose time has passed, for as long as the server runs.
+async fn sweep_replays(plane: Arc<Plane>) {
+    let mut every = tokio::time::interval(limits::IDEMPOTENCY_SWEEP_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // In parts, so that no writer waits long.
+        loop {
+            match plane.sweep_replays().await {
+                Ok(rows) if rows >= limits::IDEMPOTENCY_SWEEP_MAX.into() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "kept replies were not swept");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 fn listen_for(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
     signal(kind).map_err(|error| Failure::Io("listen for signals".to_owned(), error))
 }
@@ -199,7 +222,7 @@ async fn greet(config: &Config, plane: &Plane, base: &str) -> Result<()> {
         return Ok(());
     }
     let keeper = Keeper::choose(config)?;
-    let created = plane.initialize(&context, first_organization()?).await?;
+    let created = plane.initialize(&context, first_organization()?, Once::unkept()).await?;
     introduce(config, base, &created, keeper)
 }
 

@@ -6,6 +6,7 @@
 
 mod canary;
 mod crowd;
+mod cut;
 mod full;
 mod kill;
 mod panics;

@@ -11,6 +11,7 @@ use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::{NewToken, Realms};
+use tenantry_core::replay::Once;
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
 use tenantry_core::text::{Line, Name};
@@ -42,7 +43,8 @@ fn plane() -> (tempfile::TempDir, Plane, String) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let token = runtime.block_on(async {
-        let created = plane.initialize(&operator, organization).await.expect("created");
+        let created =
+            plane.initialize(&operator, organization, Once::unkept()).await.expect("created");
         let new = NewToken {
             tenant: created.account.id,
             role: Name::parse("tenant_admin").expect("a role"),

@@ -8,6 +8,7 @@ use tenantry_core::actor::{Actor, Context, KeyActor, Scope};
 use tenantry_core::error::{Denial, Error};
 use tenantry_core::ids::{AccountId, CredentialId};
 use tenantry_core::permissions::{Grants, PermissionSet};
+use tenantry_core::replay::Once;
 use tenantry_core::secrets::KeyFormat;
 use tenantry_core::text::{Metadata, Name};
 
@@ -63,6 +64,7 @@ async fn case_42_whoever_lacks_a_permission_cannot_grant_it() {
     let own = PermissionSet::parse(["tenantry.accounts:write", "api:read", "reports:*"]);
     let actor = KeyActor {
         id: CredentialId::from_bytes([1; 16]),
+        lineage: CredentialId::from_bytes([1; 16]),
         name: None,
         member: None,
         scope: Scope::Account { account: root, root },
@@ -80,7 +82,7 @@ async fn case_42_whoever_lacks_a_permission_cannot_grant_it() {
             key: FirstKey { permissions, ..FirstKey::usual(KeyFormat::Native) },
             entitlement: None,
         };
-        app.plane.create_account(&context, new).await
+        app.plane.create_account(&context, new, Once::unkept()).await
     };
     for permissions in [&["api:read"][..], &["reports:read", "reports:write"], &[]] {
         assert!(create(permissions).await.is_ok(), "{permissions:?}");

@@ -9,6 +9,7 @@ mod forgery;
 mod grants;
 mod hang_ups;
 mod health;
+mod idempotency;
 mod input;
 mod json_api;
 mod members;

@@ -10,6 +10,7 @@ use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::clock::{Clock as _, SystemClock};
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
+use tenantry_core::replay::Once;
 use tenantry_core::rng::SystemRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
 use tenantry_core::text::{Line, Name};
@@ -57,7 +58,8 @@ impl Running {
             member_name: Name::parse("Owner").expect("a name"),
             member_email: Line::parse("owner@example.com").expect("an address"),
         };
-        let created = plane.initialize(&context, new).await.expect("an organization");
+        let created =
+            plane.initialize(&context, new, Once::unkept()).await.expect("an organization");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let app = App::new(Arc::new(plane), Options::default());

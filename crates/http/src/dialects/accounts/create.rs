@@ -4,6 +4,7 @@ use super::media::{MEDIA, Negotiated};
 use crate::app::AppState;
 use crate::body;
 use crate::caller::Caller;
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::{Request, State};
@@ -23,11 +24,17 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     Caller(context): Caller,
     _: Negotiated,
+    attempt: Attempt,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let new = decode(&body::parse(&body::read(request, &state).await?)?)?;
-    let created = state.plane.create_account(&context, new).await?;
-    Ok(reply::json(StatusCode::CREATED, MEDIA, &encode(&created)))
+    let body = body::read(request, &state).await?;
+    let new = decode(&body::parse(&body)?)?;
+    let encode =
+        |created: &CreatedAccount| reply::keepable(StatusCode::CREATED, MEDIA, &encode(created));
+    once(&state, &context, &attempt, &body, &encode, async |once| {
+        state.plane.create_account(&context, new, once).await
+    })
+    .await
 }
 
 fn decode(document: &Json) -> Result<NewAccount, Error> {

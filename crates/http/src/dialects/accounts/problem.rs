@@ -6,7 +6,7 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tenantry_core::error::{Denial, Error, Unauthenticated, Violation};
+use tenantry_core::error::{Conflict, Denial, Error, Unauthenticated, Violation};
 
 #[derive(Serialize)]
 struct Body {
@@ -161,6 +161,15 @@ fn describe_core(error: &Error) -> Description {
             (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed")
         }
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request", "Bad request"),
+        Error::Conflict(Conflict::IdempotencyKeyReused) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency-Key reused")
+        }
+        Error::Conflict(Conflict::IdempotencyKeyInUse | Conflict::Repeated) => {
+            (StatusCode::CONFLICT, "idempotency_key_in_use", "Conflict")
+        }
+        Error::SecretAlreadyDelivered { .. } => {
+            (StatusCode::CONFLICT, "secret_already_delivered", "Conflict")
+        }
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached", "Limit reached"),
         Error::RateLimited { .. } => {

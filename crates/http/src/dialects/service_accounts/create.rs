@@ -3,6 +3,7 @@
 use super::tenant::Administrator;
 use crate::app::AppState;
 use crate::body::{OptionalJsonBody, SERVER_SET};
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -19,11 +20,17 @@ use tenantry_core::text::{Line, Name};
 pub(crate) async fn create(
     State(state): State<AppState>,
     Administrator(context): Administrator,
-    OptionalJsonBody(body): OptionalJsonBody,
+    attempt: Attempt,
+    OptionalJsonBody(bytes, body): OptionalJsonBody,
 ) -> Result<Response, Refusal> {
     check(body.as_ref())?;
-    let created = state.plane.create_service_account(&context).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&created)?))
+    let encode = |created: &CreatedServiceAccount| {
+        reply::keepable(StatusCode::OK, reply::JSON, &encode(created)?)
+    };
+    once(&state, &context, &attempt, &bytes, &encode, async |once| {
+        state.plane.create_service_account(&context, once).await
+    })
+    .await
 }
 
 /// A body that asks for anything is refused: nobody is to believe that it was obeyed.

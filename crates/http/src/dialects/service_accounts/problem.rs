@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::error::Error;
+use tenantry_core::error::{Conflict, Error};
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     success: bool,
-    message: &'static str,
+    message: &'a str,
     error: &'static str,
     timestamp: String,
 }
@@ -19,6 +19,14 @@ struct Body {
 /// The envelope of a refusal.
 pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
     let (status, message, error) = describe(refusal);
+    let delivered = match refusal {
+        Refusal::Core(error) => match &**error {
+            error @ Error::SecretAlreadyDelivered { .. } => Some(error.to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let message = delivered.as_deref().unwrap_or(message);
     let timestamp = super::create::time(now).unwrap_or_default();
     reply::json(status, reply::JSON, &Body { success: false, message, error, timestamp })
 }
@@ -76,6 +84,12 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found", "INVALID_REQUEST"),
         Error::Invalid(_) => invalid("Invalid request"),
         Error::Malformed(message) => invalid(message),
+        Error::Conflict(Conflict::IdempotencyKeyReused) => {
+            invalid("Idempotency-Key was used with another body")
+        }
+        Error::SecretAlreadyDelivered { .. } => {
+            (StatusCode::CONFLICT, "Secret already delivered", "SECRET_ALREADY_DELIVERED")
+        }
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict", "INVALID_REQUEST"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED"),
         Error::RateLimited { .. } => {

@@ -3,6 +3,7 @@
 use crate::app::AppState;
 use crate::body::{self, JsonBody};
 use crate::caller::Caller;
+use crate::once::{Attempt, once};
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -24,11 +25,16 @@ use tenantry_core::text::{Metadata, Name};
 pub(crate) async fn create(
     State(state): State<AppState>,
     Caller(context): Caller,
+    attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let new = decode(&body.value)?;
-    let created = state.plane.create_account(&context, new).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&created)?))
+    let encode =
+        |created: &CreatedAccount| reply::keepable(StatusCode::OK, reply::JSON, &encode(created)?);
+    once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
+        state.plane.create_account(&context, new, once).await
+    })
+    .await
 }
 
 fn decode(body: &Json) -> Result<NewAccount, Error> {

@@ -5,7 +5,7 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tenantry_core::error::{Denial, Error, Violation};
+use tenantry_core::error::{Conflict, Denial, Error, Violation};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -52,6 +52,15 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
         Error::Invalid(violations) => return (StatusCode::BAD_REQUEST, sentences(violations)),
         Error::Malformed(problem) => (StatusCode::BAD_REQUEST, *problem),
+        Error::Conflict(Conflict::IdempotencyKeyReused) => {
+            (StatusCode::BAD_REQUEST, "Idempotency-Key was used with another body")
+        }
+        Error::Conflict(Conflict::IdempotencyKeyInUse | Conflict::Repeated) => {
+            (StatusCode::CONFLICT, "A request with this Idempotency-Key is under way")
+        }
+        error @ Error::SecretAlreadyDelivered { .. } => {
+            return (StatusCode::CONFLICT, error.to_string());
+        }
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),

@@ -40,13 +40,30 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<Reply> {
+        let request = self.request(method, path, headers, body);
+        self.exchange(request.as_bytes())
+    }
+
+    /// Sends a request, waits for the first byte of its reply, and cuts the connection.
+    pub(crate) fn send_and_cut(
+        mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<()> {
+        let request = self.request("POST", path, headers, body);
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.stream.get_mut().read_exact(&mut [0])
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
         for (name, value) in headers {
             request.extend([name, ": ", value, "\r\n"]);
         }
         let length = body.len().to_string();
         request.extend(["content-length: ", &length, "\r\n\r\n", body]);
-        self.exchange(request.as_bytes())
+        request
     }
 
     /// Sends bytes and reads a whole reply.

@@ -69,32 +69,59 @@ pub(crate) fn create(
     credentials: &Credentials,
     surface: usize,
 ) -> std::io::Result<Reply> {
-    let key = format!("Bearer {}", credentials.master);
-    let authorization = ("authorization", &*key);
-    let json = ("content-type", "application/json");
-    match surface % 4 {
-        0 => {
-            let body = r#"{"name":"alpha-007","allow_concurrent_calls":10}"#;
-            connection.send("POST", "/sub-accounts/create", &[authorization, json], body)
-        }
-        1 => {
-            let body = r#"{"data":{"type":"accounts","attributes":{"name":"Museum"}}}"#;
-            let media = ("content-type", "application/vnd.api+json");
-            connection.send("POST", "/api/v1/accounts", &[authorization, media], body)
-        }
-        2 => {
-            let token = format!("Bearer {}", credentials.token);
-            let headers = [
-                ("authorization", &*token),
-                ("x-tenantid", &*credentials.tenant),
-                ("accept", "application/json"),
-            ];
-            connection.send("POST", "/api/v1/admin/service-account/create", &headers, "")
-        }
-        _ => {
-            let body = r#"{"name":"native","metadata":{"plan":"pro"}}"#;
-            connection.send("POST", "/v1/accounts", &[authorization, json], body)
-        }
+    let call = Call::new(credentials, surface);
+    connection.send("POST", call.path, &call.headers(), call.body)
+}
+
+/// A create through one of the surfaces.
+pub(crate) struct Call {
+    pub(crate) path: &'static str,
+    headers: Vec<(&'static str, String)>,
+    pub(crate) body: &'static str,
+}
+
+impl Call {
+    /// The create of the surface of that number.
+    pub(crate) fn new(credentials: &Credentials, surface: usize) -> Self {
+        let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+        let media = |media: &str| ("content-type", media.to_owned());
+        let (path, headers, body) = match surface % 4 {
+            0 => (
+                "/sub-accounts/create",
+                vec![bearer(&credentials.master), media("application/json")],
+                r#"{"name":"alpha-007","allow_concurrent_calls":10}"#,
+            ),
+            1 => (
+                "/api/v1/accounts",
+                vec![bearer(&credentials.master), media("application/vnd.api+json")],
+                r#"{"data":{"type":"accounts","attributes":{"name":"Museum"}}}"#,
+            ),
+            2 => (
+                "/api/v1/admin/service-account/create",
+                vec![
+                    bearer(&credentials.token),
+                    ("x-tenantid", credentials.tenant.clone()),
+                    ("accept", "application/json".to_owned()),
+                ],
+                "",
+            ),
+            _ => (
+                "/v1/accounts",
+                vec![bearer(&credentials.master), media("application/json")],
+                r#"{"name":"native","metadata":{"plan":"pro"}}"#,
+            ),
+        };
+        Self { path, headers, body }
+    }
+
+    /// The same with an `Idempotency-Key`.
+    pub(crate) fn repeatable(mut self, key: &str) -> Self {
+        self.headers.push(("idempotency-key", key.to_owned()));
+        self
+    }
+
+    pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
+        self.headers.iter().map(|(name, value)| (*name, &**value)).collect()
     }
 }
 

@@ -1,0 +1,307 @@
+//! `Idempotency-Key`: a request that is sent again has the same outcome (cases 61 to 63 of
+//! docs/design/security.md, fault F3).
+
+use crate::support::{Client, Reply, TestApp};
+use axum::http::StatusCode;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tenantry_http::{Effect, ROUTES};
+
+const HEADER: &str = "idempotency-key";
+const KEY: &str = "9b2d7c1e-4f60-4c3a-8a55-0d1e2f3a4b5c";
+
+/// A call that creates something: its caller, path, body, and where its reply has a secret.
+struct Call<'a> {
+    caller: Client<'a>,
+    path: &'static str,
+    body: Value,
+    secret: &'static str,
+}
+
+impl Call<'_> {
+    async fn send(&self, key: &str) -> Reply {
+        self.caller.header(HEADER, key).post(self.path, self.body.clone()).await
+    }
+}
+
+/// The call of every route that creates something. A new route without a row here fails.
+async fn calls(app: &TestApp) -> Vec<Call<'_>> {
+    let token = app.token(&app.organization.uuid, "tenant_admin").await;
+    let administrator = app.bearer(&token).header("x-tenantid", &app.organization.uuid);
+    let organization = json!({ "organization": "o", "name": "n", "email": "e@example.com" });
+    let creating = ROUTES.iter().filter(|route| route.effect == Effect::Creates);
+    creating
+        .filter_map(|route| {
+            let (caller, body, secret) = match route.path {
+                "/v1/accounts" => (app.owner(), json!({ "name": "x" }), "/key/secret"),
+                "/v1/accounts/bulk" => (
+                    app.owner(),
+                    json!({ "accounts": [{ "name": "x" }, { "name": "" }, { "name": "y" }] }),
+                    "/results/2/key/secret",
+                ),
+                "/sub-accounts/create" => (app.owner(), json!({ "name": "x" }), "/api_key"),
+                "/api/v1/accounts" => (
+                    app.owner(),
+                    json!({ "data": { "type": "accounts", "attributes": { "name": "x" } } }),
+                    "/included/0/attributes/secret",
+                ),
+                "/api/v1/admin/service-account/create" => {
+                    (administrator.clone(), json!({}), "/data/clientSecret")
+                }
+                "/operator/organizations" => (app.operator(), organization.clone(), "/api_key"),
+                "/operator/platform-keys" => (app.operator(), json!({ "name": "p" }), "/secret"),
+                // It can succeed once, and did when the app started.
+                "/operator/initialize" => return None,
+                path => panic!("{path} creates something and has no case"),
+            };
+            Some(Call { caller, path: route.path, body, secret })
+        })
+        .collect()
+}
+
+/// Rows that creates leave.
+fn rows(app: &TestApp) -> (i64, i64, i64) {
+    (
+        app.count("SELECT count(*) FROM accounts"),
+        app.count("SELECT count(*) FROM credentials"),
+        app.count("SELECT count(*) FROM audit_events"),
+    )
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_has_the_same_reply_and_creates_nothing_more() {
+    let app = TestApp::start().await;
+    for call in calls(&app).await {
+        let first = call.send(KEY).await;
+        assert!(first.status.is_success(), "{} {}", call.path, first.text);
+        assert!(!first.text_at(call.secret).is_empty());
+        assert_eq!(first.header("idempotent-replayed"), "");
+        let before = rows(&app);
+        for _ in 0..3 {
+            let again = call.send(KEY).await;
+            assert_eq!((again.status, &again.text), (first.status, &first.text), "{}", call.path);
+            assert_eq!(again.header("content-type"), first.header("content-type"));
+            assert_eq!(again.header("cache-control"), "no-store");
+            assert_eq!(again.header("idempotent-replayed"), "true");
+        }
+        assert_eq!(rows(&app), before, "{}", call.path);
+        let other = call.send("another key, of 30 characters!".replace(' ', "-").as_str()).await;
+        assert_ne!(other.text_at(call.secret), first.text_at(call.secret), "{}", call.path);
+    }
+}
+
+/// F3. Seen failing with the reply left out of the commit: the repetition created another.
+#[tokio::test]
+async fn a_reply_that_was_lost_after_the_commit_is_sent_when_the_request_is_repeated() {
+    let app = TestApp::start().await;
+    for (number, call) in calls(&app).await.iter().enumerate() {
+        for round in 0..25 {
+            let key = format!("lost-reply-{number}-{round}-of-many");
+            app.store.between.lose_next();
+            let lost = call.send(&key).await;
+            assert_eq!(lost.status, StatusCode::SERVICE_UNAVAILABLE, "{}", call.path);
+            let made = rows(&app);
+            let again = call.send(&key).await;
+            assert!(again.status.is_success(), "{} {}", call.path, again.text);
+            assert_eq!(rows(&app), made, "{}", call.path);
+            if call.path != "/api/v1/admin/service-account/create" {
+                let secret = again.text_at(call.secret);
+                let verifier = app.platform().await;
+                assert_eq!(app.code(&verifier, secret).await, verdict(call.path), "{}", call.path);
+            }
+        }
+    }
+}
+
+/// A platform key is of no tree, so nobody may ask about it.
+fn verdict(path: &str) -> &'static str {
+    if path == "/operator/platform-keys" { "NOT_FOUND" } else { "VALID" }
+}
+
+#[tokio::test]
+async fn a_client_that_hung_up_gets_the_reply_when_it_comes_back() {
+    let app = TestApp::start().await;
+    let calls = calls(&app).await;
+    for (number, call) in calls.iter().enumerate() {
+        let before = rows(&app);
+        for round in 0..10 {
+            let key = format!("hung-up-{number}-{round}-of-many");
+            assert!(call.send(&key).now_or_never().is_none(), "the change waits for the disk");
+            // The first may still be under way; its repetition waits for it.
+            let again = call.send(&key).await;
+            assert!(again.status.is_success(), "{} {}", call.path, again.text);
+        }
+        app.drain().await;
+        // Each made as much as one call makes.
+        let after = rows(&app);
+        let (keys, events) = (after.1 - before.1, after.2 - before.2);
+        let each = if call.path == "/v1/accounts/bulk" { 2 } else { 1 };
+        assert_eq!((keys, events), (10 * each, 10 * each), "{}", call.path);
+    }
+}
+
+#[tokio::test]
+async fn of_fifty_at_once_one_creates_and_all_have_its_reply() {
+    let app = TestApp::start().await;
+    for call in calls(&app).await {
+        let before = rows(&app);
+        let replies = join_all((0..50).map(|_| call.send(KEY))).await;
+        let events = rows(&app).2 - before.2;
+        let each = if call.path == "/v1/accounts/bulk" { 2 } else { 1 };
+        assert_eq!(events, each, "{}", call.path);
+        for reply in &replies {
+            assert_eq!(reply.text, replies[0].text, "{}", call.path);
+        }
+        let replayed = replies.iter().filter(|r| r.header("idempotent-replayed") == "true");
+        assert_eq!(replayed.count(), 49, "{}", call.path);
+    }
+}
+
+#[tokio::test]
+async fn case_63_the_same_key_with_another_body_is_refused() {
+    let app = TestApp::start().await;
+    for call in calls(&app).await {
+        let first = call.send(KEY).await;
+        assert!(first.status.is_success(), "{} {}", call.path, first.text);
+        let before = rows(&app);
+        // Only white space differs: it is another body all the same.
+        let body = format!("{} ", call.body);
+        let reply = call.caller.header(HEADER, KEY).post_bytes(call.path, body).await;
+        let (status, refusal) = reply.refusal();
+        let expected = match call.path {
+            "/sub-accounts/create" => {
+                (400, "/message", "Idempotency-Key was used with another body")
+            }
+            "/api/v1/admin/service-account/create" => (400, "/error", "INVALID_REQUEST"),
+            "/api/v1/accounts" => (422, "/errors/0/code", "idempotency_key_reused"),
+            _ => (422, "/code", "idempotency_key_reused"),
+        };
+        let word = refusal.pointer(expected.1).and_then(Value::as_str);
+        assert_eq!((status, word), (expected.0, Some(expected.2)), "{}", call.path);
+        assert_eq!(rows(&app), before, "{}", call.path);
+    }
+}
+
+#[tokio::test]
+async fn case_62_a_key_is_known_only_to_the_credential_and_the_call_that_used_it() {
+    let app = TestApp::start().await;
+    let other = app.organization("Other").await;
+    let second = {
+        let body = json!({ "permissions": ["tenantry.accounts:write", "*:*"], "name": "second" });
+        let reply = app.owner().post("/v1/accounts", json!({ "name": "x", "key": body })).await;
+        reply.text_at("/key/secret").to_owned()
+    };
+    let body = json!({ "name": "x" });
+    let first = app.owner().header(HEADER, KEY).post("/v1/accounts", body.clone()).await;
+    let secret = first.text_at("/key/secret");
+    let owner = app.owner().header(HEADER, KEY);
+    let replies = [
+        // Another tenant, and another route of the same credential.
+        app.bearer(&other.key).header(HEADER, KEY).post("/v1/accounts", body.clone()).await,
+        owner.post("/sub-accounts/create", body.clone()).await,
+    ];
+    for reply in &replies {
+        assert!(reply.status.is_success(), "{}", reply.text);
+        assert!(!reply.text.contains(secret));
+        assert_eq!(reply.header("idempotent-replayed"), "");
+    }
+    // Another key, which may not make accounts at all.
+    let reply = app.bearer(&second).header(HEADER, KEY).post("/v1/accounts", body).await;
+    assert_eq!(reply.refusal().0, 403);
+}
+
+#[tokio::test]
+async fn case_61_a_key_that_is_none_is_refused_before_anything_happens() {
+    let app = TestApp::start().await;
+    let before = rows(&app);
+    for call in calls(&app).await {
+        let (short, long) = ("a".repeat(15), "a".repeat(256));
+        let with_space = "a b".repeat(10);
+        let keys: [&[u8]; 6] = [
+            b"",
+            short.as_bytes(),
+            long.as_bytes(),
+            with_space.as_bytes(),
+            "ääääääääääääääääääää".as_bytes(),
+            &[0xff; 20],
+        ];
+        for key in keys {
+            let caller = call.caller.raw_header(HEADER, key);
+            let reply = caller.post(call.path, call.body.clone()).await;
+            assert_eq!(reply.refusal().0, 400, "{} {key:?}", call.path);
+        }
+        let twice = call.caller.header(HEADER, KEY).header(HEADER, KEY);
+        assert_eq!(twice.post(call.path, call.body.clone()).await.refusal().0, 400);
+    }
+    // The tokens that callers need were made before.
+    assert_eq!((rows(&app).0, rows(&app).1), (before.0, before.1));
+    for length in [16, 255] {
+        let caller = app.owner().header(HEADER, &"k".repeat(length));
+        let reply = caller.post("/v1/accounts", json!({ "name": "x" })).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_kept() {
+    let app = TestApp::start().await;
+    let caller = app.owner().header(HEADER, KEY);
+    assert_eq!(caller.post("/v1/accounts", json!({ "name": "" })).await.refusal().0, 422);
+    let reply = caller.post("/v1/accounts", json!({ "name": "x" })).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_again_for_ten_minutes_and_its_request_known_for_a_day() {
+    let app = TestApp::start().await;
+    let send = || async {
+        app.owner().header(HEADER, KEY).post("/v1/accounts", json!({ "name": "x" })).await
+    };
+    let first = send().await;
+    app.advance(10 * 60 - 1);
+    assert_eq!(send().await.text, first.text);
+    app.advance(1);
+    for swept in [false, true] {
+        if swept {
+            assert_eq!(app.plane.sweep_replays().await.expect("swept"), 1);
+        }
+        let late = send().await;
+        let (status, refusal) = late.refusal();
+        assert_eq!((status, &refusal["code"]), (409, &json!("secret_already_delivered")));
+        let id = first.text_at("/account/id");
+        assert!(refusal["detail"].as_str().is_some_and(|detail| detail.contains(id)), "{refusal}");
+    }
+    app.advance(24 * 3600 - 10 * 60);
+    let anew = send().await;
+    assert_eq!(anew.status, StatusCode::CREATED);
+    assert_ne!(anew.text, first.text);
+}
+
+#[tokio::test]
+async fn case_99_a_kept_reply_opens_for_nobody_without_its_header() {
+    let app = TestApp::start().await;
+    let sent = |key: &'static str| app.owner().header(HEADER, key);
+    let first = sent(KEY).post("/v1/accounts", json!({ "name": "x" })).await;
+    let secret = first.text_at("/key/secret");
+    for canary in [secret, KEY] {
+        assert!(!app.stores(canary), "it stands in the store");
+    }
+    // Moved to another request by whoever can write the store, or made to last: it stays shut.
+    let second = "the-key-of-another-request";
+    sent(second).post("/v1/accounts", json!({ "name": "x" })).await;
+    let database = app.database();
+    for edit in [
+        "UPDATE idempotency SET reply = (SELECT reply FROM idempotency ORDER BY rowid LIMIT 1)",
+        "UPDATE idempotency SET reply_until = reply_until + 1",
+        "UPDATE idempotency SET resource = 'acc_other'",
+        "UPDATE idempotency SET reply = x'00'",
+    ] {
+        database.execute_batch("SAVEPOINT before").expect("begun");
+        assert_eq!(database.execute(edit, []).expect("edited"), 2);
+        database.execute_batch("RELEASE before").expect("committed");
+        let reply = sent(second).post("/v1/accounts", json!({ "name": "x" })).await;
+        assert_eq!(reply.refusal().0, 500, "{edit}");
+        assert!(!reply.text.contains(secret));
+    }
+}
