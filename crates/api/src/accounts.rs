@@ -4,9 +4,10 @@ use crate::keys::{CreatedKey, NewKey};
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// Body of `POST /v1/accounts`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct CreateAccount<'a> {
     /// 1 to 100 characters.
     pub name: String,
@@ -14,6 +15,7 @@ pub struct CreateAccount<'a> {
     pub profile: Option<Profile>,
     /// A JSON object of the caller's own, at most 16 kB.
     #[serde(borrow)]
+    #[schema(value_type = Object)]
     pub metadata: Option<&'a RawValue>,
     /// Caps to set.
     pub limits: Option<Limits>,
@@ -24,22 +26,23 @@ pub struct CreateAccount<'a> {
 }
 
 /// Body of `POST /v1/accounts/bulk`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct CreateAccounts<'a> {
     /// Up to 1,000, each as for `POST /v1/accounts`.
     #[serde(borrow)]
+    #[schema(value_type = Vec<CreateAccount>, max_items = 1000)]
     pub accounts: Vec<&'a RawValue>,
 }
 
 /// Reply of `POST /v1/accounts/bulk`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedAccounts<'a> {
     /// An answer for each, in the order of the request.
     pub results: Vec<BulkResult<'a>>,
 }
 
 /// What became of one account of many.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum BulkResult<'a> {
     /// It was made.
@@ -60,7 +63,7 @@ pub enum BulkResult<'a> {
 }
 
 /// Optional attributes of an account.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct Profile {
     /// Company name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,14 +89,14 @@ pub struct Profile {
 }
 
 /// Caps of an account.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct Limits {
     /// Concurrent calls, 1 to 1,000,000; null where the default counts.
     pub concurrency: Option<i64>,
 }
 
 /// A database of an account's own.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Database {
     /// Host name or address.
     pub host: Option<String>,
@@ -114,7 +117,7 @@ impl std::fmt::Debug for Database {
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Account<'a> {
     /// `acc_…`
     pub id: String,
@@ -127,6 +130,7 @@ pub struct Account<'a> {
     /// Attributes that were set.
     pub profile: Profile,
     /// The caller's own object.
+    #[schema(value_type = Object)]
     pub metadata: &'a RawValue,
     /// `provisioning`, `active`, `suspended` or `closed`.
     pub status: &'static str,
@@ -139,7 +143,7 @@ pub struct Account<'a> {
 }
 
 /// Reply of `POST /v1/accounts`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedAccount<'a> {
     /// The account.
     pub account: Account<'a>,

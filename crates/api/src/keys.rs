@@ -3,9 +3,10 @@
 use crate::accounts::Account;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 /// A key to make.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewKey {
     /// A name.
     pub name: Option<String>,
@@ -16,7 +17,7 @@ pub struct NewKey {
 }
 
 /// A key that was made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedKey<'a> {
     /// `key_…`
     pub id: String,
@@ -47,7 +48,7 @@ impl std::fmt::Debug for CreatedKey<'_> {
 }
 
 /// Body of `POST /v1/keys/verify`: `key`, or `client_id` and `client_secret`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub struct Verify<'a> {
     /// An API key.
     #[serde(borrow)]
@@ -64,11 +65,12 @@ pub struct Verify<'a> {
     pub ip: Option<String>,
     /// Asks for a lease too.
     #[serde(borrow)]
+    #[schema(value_type = Object)]
     pub lease: Option<&'a RawValue>,
 }
 
 /// Reply of `POST /v1/keys/verify`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Verdict<'a> {
     /// True for `VALID` alone.
     pub valid: bool,
@@ -91,6 +93,7 @@ pub struct Verdict<'a> {
     /// When it ends.
     pub expires_at: Option<String>,
     /// The caller's own object.
+    #[schema(value_type = Object)]
     pub metadata: Option<&'a RawValue>,
     /// `svc_…`, for a client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +101,7 @@ pub struct Verdict<'a> {
 }
 
 /// Reply of `GET /v1/whoami`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WhoAmI<'a> {
     /// `api_key`, `platform_key`, `member` or `operator`.
     pub kind: &'static str,
@@ -113,7 +116,7 @@ pub struct WhoAmI<'a> {
 }
 
 /// Reply of a change that takes a right away: by when it holds on every node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Effective {
     /// The change's place in the change log.
     pub revision: String,

@@ -1,9 +1,10 @@
 //! Errors of the native API (RFC 9457).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An `application/problem+json` document.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Problem {
     /// `urn:tenantry:error:<code>`
     #[serde(rename = "type")]
@@ -22,7 +23,7 @@ pub struct Problem {
 }
 
 /// A field and what is wrong with it.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct FieldProblem {
     /// JSON pointer (RFC 6901) into the request's body.
     pub pointer: String,

@@ -12,6 +12,7 @@ mod dialects;
 mod health;
 mod native;
 mod once;
+pub mod openapi;
 mod query;
 mod refusal;
 mod reply;

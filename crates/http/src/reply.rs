@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::Error;
@@ -51,6 +52,15 @@ pub(crate) fn kept(bytes: &[u8]) -> Result<Response, Error> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_bytes(media).map_err(Error::internal)?);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// A 200 that says the same to everybody and may be kept for a while.
+pub(crate) fn public(media: &'static str, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
 }
 
 /// A 200 whose body is JSON already.

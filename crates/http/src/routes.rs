@@ -3,7 +3,7 @@
 
 use crate::app::AppState;
 use crate::dialects::{accounts, service_accounts, sub_accounts};
-use crate::{admin, health, native};
+use crate::{admin, health, native, openapi};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -25,6 +25,10 @@ pub enum Family {
 }
 
 impl Family {
+    /// Every family.
+    pub const ALL: [Self; 4] =
+        [Self::Native, Self::SubAccounts, Self::Accounts, Self::ServiceAccounts];
+
     /// The family of a path, known or not.
     #[must_use]
     pub fn of(path: &str) -> Self {
@@ -138,6 +142,9 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;
     GET  "/readyz/writes"                           Native Open Reads health::ready_for_writes;
+
+    GET  "/openapi.json"                            Native Open Reads openapi::json;
+    GET  "/docs"                                    Native Open Reads openapi::html;
 
     POST "/operator/initialize"                     Native Operator Creates admin::organizations::initialize;
     POST "/operator/organizations"                  Native Operator Creates admin::organizations::create;

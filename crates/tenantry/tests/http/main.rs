@@ -14,6 +14,7 @@ mod input;
 mod json_api;
 mod members;
 mod misses;
+mod openapi;
 mod operator;
 mod service_accounts;
 mod support;

@@ -18,6 +18,7 @@ use tenantry_core::error::{Conflict, Denial, Error, Problem, Violation};
 use tenantry_core::json::Json;
 use tenantry_core::secrets::KeyFormat;
 use tenantry_core::text::{Line, Metadata, Name};
+use utoipa::ToSchema;
 
 /// Makes a sub-account under the account whose key is presented.
 pub(crate) async fn create(
@@ -90,13 +91,15 @@ fn take<T>(
     outcome.map_err(|problem| violations.push(Violation { field: field.into(), problem })).ok()
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedAccountDocument)]
+pub(crate) struct Document<'a> {
     data: Account<'a>,
     included: [Key<'a>; 1],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountResource)]
 struct Account<'a> {
     r#type: &'static str,
     id: String,
@@ -104,11 +107,26 @@ struct Account<'a> {
     relationships: Relationships,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountAttributes)]
 struct Attributes<'a> {
     name: &'a str,
     #[serde(flatten)]
+    #[schema(value_type = AccountProfileAttributes)]
     profile: Sent<'a>,
+}
+
+/// What the attributes of a profile may be.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is read and written by name")]
+pub(crate) struct AccountProfileAttributes {
+    company: Option<String>,
+    vat: Option<String>,
+    country: Option<String>,
+    address: Option<String>,
+    city: Option<String>,
+    state: Option<String>,
+    zip_code: Option<String>,
 }
 
 /// Attributes that were sent, and no others, in the contract's order.
@@ -120,30 +138,35 @@ impl Serialize for Sent<'_> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountRelationships)]
 struct Relationships {
     api_keys: Linkage,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyLinkage)]
 struct Linkage {
     data: [Identifier; 1],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResourceIdentifier)]
 struct Identifier {
     r#type: &'static str,
     id: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeySecretResource)]
 struct Key<'a> {
     r#type: &'static str,
     id: String,
     attributes: Secret<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeySecretAttributes)]
 struct Secret<'a> {
     secret: &'a str,
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use mime::Mime;
 
 /// `application/vnd.api+json`
-pub(super) const MEDIA: &str = "application/vnd.api+json";
+pub(crate) const MEDIA: &str = "application/vnd.api+json";
 
 /// A request whose media types are fine: what it sends is read, what it accepts can be served.
 pub(crate) struct Negotiated;

@@ -1,5 +1,5 @@
 //! The accounts contract: JSON:API 1.1, ids and keys in base58.
 
 pub(crate) mod create;
-mod media;
+pub(crate) mod media;
 pub(crate) mod problem;

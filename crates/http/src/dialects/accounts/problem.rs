@@ -7,13 +7,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::error::{Conflict, Denial, Error, Unauthenticated, Violation};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Body {
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonApiErrors)]
+pub(crate) struct Body {
     errors: Vec<ErrorObject>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonApiError)]
 struct ErrorObject {
     status: String,
     code: &'static str,
@@ -23,7 +26,8 @@ struct ErrorObject {
     source: Option<Source>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JsonApiErrorSource)]
 struct Source {
     pointer: String,
 }

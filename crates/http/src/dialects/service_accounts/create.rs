@@ -15,6 +15,7 @@ use tenantry_core::error::Error;
 use tenantry_core::json::Json;
 use tenantry_core::service_accounts::CreatedServiceAccount;
 use tenantry_core::text::{Line, Name};
+use utoipa::ToSchema;
 
 /// Makes a service account of the tenant. No body is needed.
 pub(crate) async fn create(
@@ -54,16 +55,18 @@ pub(super) fn time(at: Timestamp) -> Result<String, Error> {
     reply::format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }
 
-#[derive(Serialize)]
-struct Reply<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAccountCreated)]
+pub(crate) struct Reply<'a> {
     success: bool,
     message: &'static str,
     data: Data<'a>,
     timestamp: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CreatedServiceAccountData)]
 struct Data<'a> {
     id: String,
     name: &'a str,
@@ -77,14 +80,16 @@ struct Data<'a> {
     tenant: Tenant<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAccountCreator)]
 struct Person<'a> {
     id: String,
     name: Option<&'a str>,
     email: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAccountTenant)]
 struct Tenant<'a> {
     id: String,
     name: &'a str,

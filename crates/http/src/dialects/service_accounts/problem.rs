@@ -7,9 +7,11 @@ use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::{Conflict, Error};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAccountsError)]
+pub(crate) struct Body<'a> {
     success: bool,
     message: &'a str,
     error: &'static str,

@@ -20,6 +20,7 @@ use tenantry_core::json::Json;
 use tenantry_core::limits;
 use tenantry_core::secrets::KeyFormat;
 use tenantry_core::text::{Metadata, Name};
+use utoipa::ToSchema;
 
 /// Makes a sub-account. 200, not 201: the contract's own status.
 pub(crate) async fn create(
@@ -138,8 +139,9 @@ fn decode_database(body: &Json, violations: &mut Vec<Violation>) -> Option<NewDa
 }
 
 /// All fields of the contract, in its order.
-#[derive(Serialize)]
-struct Reply<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedSubAccount)]
+pub(crate) struct Reply<'a> {
     id: String,
     name: &'a str,
     user_id: String,

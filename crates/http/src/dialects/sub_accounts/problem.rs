@@ -6,9 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::error::{Conflict, Denial, Error, Violation};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountsError)]
+pub(crate) struct Body<'a> {
     error: u16,
     message: &'a str,
 }
