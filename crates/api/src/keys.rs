@@ -1,6 +1,7 @@
 //! Keys and verification.
 
 use crate::accounts::Account;
+use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -122,4 +123,85 @@ pub struct Effective {
     pub revision: String,
     /// From then on no node answers as if it had not happened.
     pub effective_everywhere_by: String,
+}
+
+/// Body of `POST /v1/keys/import`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ImportKeys<'a> {
+    /// Up to 1,000.
+    #[serde(borrow)]
+    #[schema(value_type = Vec<ImportKey>, max_items = 1000)]
+    pub keys: Vec<&'a RawValue>,
+}
+
+/// A key of another system, by its hash.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ImportKey<'a> {
+    /// The account that it is to belong to; the caller's own unless given.
+    pub account_id: Option<String>,
+    /// A name.
+    pub name: Option<String>,
+    /// What it may do; `*:*` unless given.
+    pub permissions: Option<Vec<String>>,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+    /// Networks that it may come from, CIDR; anywhere unless given.
+    pub allowed_ips: Option<Vec<String>>,
+    /// A JSON object of the caller's own, at most 16 kB.
+    #[serde(borrow)]
+    #[schema(value_type = Object)]
+    pub metadata: Option<&'a RawValue>,
+    /// Its first characters, at most seven, for telling keys apart.
+    pub start: Option<String>,
+    /// Its hash.
+    pub hash: ForeignHash,
+}
+
+/// The hash of a key.
+#[derive(Deserialize, ToSchema)]
+pub struct ForeignHash {
+    /// `sha256`, `sha512`, `hmac-sha256`, `bcrypt`, `scrypt` or `argon2id`.
+    pub algorithm: String,
+    /// In hex or base64; for the last three as the algorithm's own text (bcrypt, PHC).
+    pub value: String,
+    /// For `hmac-sha256`: the key, in base64.
+    pub key: Option<String>,
+    /// For the last three: the beginning of the key, up to one of its separators `.`, `:`, `_`
+    /// or `-`, by which it is found.
+    pub look_up: Option<String>,
+}
+
+impl std::fmt::Debug for ForeignHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ForeignHash").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Reply of `POST /v1/keys/import`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImportedKeys {
+    /// An answer for each, in the order of the request.
+    pub results: Vec<ImportResult>,
+}
+
+/// What became of one key of many.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ImportResult {
+    /// It was taken over.
+    Imported {
+        /// 201
+        status: u16,
+        /// `key_…`
+        key_id: String,
+        /// The account that it belongs to.
+        account_id: Option<String>,
+    },
+    /// It was refused; the others are not touched by that.
+    Refused {
+        /// The status that it would have had alone.
+        status: u16,
+        /// Why.
+        error: Problem,
+    },
 }

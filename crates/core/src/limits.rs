@@ -93,3 +93,33 @@ pub const IDEMPOTENCY_TURNS_SWEPT_AT: usize = 4_096;
 pub const IDEMPOTENCY_SWEEP_MAX: u32 = 1_000;
 /// How often kept replies are swept.
 pub const IDEMPOTENCY_SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Shortest key of another system that is looked at, in characters.
+pub const FOREIGN_KEY_BYTES_MIN: usize = 16;
+/// Foreign hashes in one import.
+pub const IMPORT_KEYS_MAX: usize = 1_000;
+/// Most values of a JSON document on the import route.
+pub const IMPORT_JSON_NODES_MAX: usize = 20_000;
+/// Longest text of a slow hash, in bytes.
+pub const FOREIGN_HASH_BYTES_MAX: usize = 256;
+/// Longest HMAC key of another system, in bytes.
+pub const FOREIGN_HMAC_KEY_BYTES_MAX: usize = 128;
+/// HMAC keys of other systems in one plane: each costs every foreign key a look-up.
+pub const FOREIGN_HMAC_KEYS_MAX: usize = 8;
+/// Shortest beginning by which a slow hash is found, in characters.
+pub const FOREIGN_LOOK_UP_BYTES_MIN: usize = 6;
+/// Longest beginning by which a slow hash is found, in characters.
+pub const FOREIGN_LOOK_UP_BYTES_MAX: usize = 64;
+/// Beginnings of a presented key that are looked up.
+pub const FOREIGN_LOOK_UPS_MAX: usize = 4;
+/// Highest cost of a bcrypt hash, as its exponent.
+pub const FOREIGN_BCRYPT_COST_MAX: u32 = 14;
+/// Most memory of a scrypt hash, in bytes.
+pub const FOREIGN_SCRYPT_BYTES_MAX: u32 = 128 * 1024 * 1024;
+/// Most work of an argon2id hash: memory in KiB times passes.
+pub const FOREIGN_ARGON2_WORK_KIB_MAX: u32 = 256 * 1024;
+/// Slow hashes that are checked at the same time.
+pub const FOREIGN_CHECKS_MAX: usize = 2;
+/// Slow hashes that wait to be checked.
+pub const FOREIGN_CHECKS_WAITING_MAX: usize = 64;
+/// How long what kinds of hashes were imported is believed.
+pub const FOREIGN_KINDS_TTL: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
-use crate::verify::{Misses, Tally};
+use crate::verify::{Foreign, Misses, Tally};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -39,6 +39,8 @@ pub struct Plane {
     /// Names of a tenant's service accounts are drawn one at a time on a node, so that creates of
     /// the same second do not race each other for the same suffix. By shard of the tenant.
     pub(crate) service_account_names: [Mutex<()>; CHANGE_SHARDS as usize],
+    /// What is known of keys that were imported.
+    pub(crate) foreign: Foreign,
     /// Requests that may be repeated while they are carried out.
     pub(crate) under_way: UnderWay,
     /// There is one first organization.
@@ -100,6 +102,7 @@ impl Plane {
             realms: parts.realms,
             policy: parts.policy,
             service_account_names: std::array::from_fn(|_| Mutex::default()),
+            foreign: Foreign::default(),
             under_way: UnderWay::default(),
             initializing: Mutex::default(),
         }

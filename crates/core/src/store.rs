@@ -16,6 +16,7 @@ use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
+use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
@@ -26,6 +27,7 @@ pub trait Store:
     AccountStore
     + AuditStore
     + CredentialStore
+    + ForeignKeyStore
     + HealthStore
     + MemberStore
     + ReplayStore
@@ -37,6 +39,7 @@ impl<T> Store for T where
     T: AccountStore
         + AuditStore
         + CredentialStore
+        + ForeignKeyStore
         + HealthStore
         + MemberStore
         + ReplayStore
@@ -210,6 +213,38 @@ pub trait ServiceAccountStore: Send + Sync {
 pub trait AuditStore: Send + Sync {
     /// Stores an event that no change of another record goes with.
     async fn insert_audit_event(&self, commit: Commit) -> Result<Committed>;
+}
+
+/// Keys that were taken over from other systems.
+#[async_trait]
+pub trait ForeignKeyStore: Send + Sync {
+    /// Stores keys that were taken over, with the slow hashes of those that have one and the kinds
+    /// of hashes that are not known yet, all of them or none.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where an id, a tag or a look-up exists.
+    async fn insert_foreign_keys(
+        &self,
+        keys: Vec<ImportedRows>,
+        kinds: Vec<ForeignKind>,
+    ) -> Result<Committed>;
+
+    /// Lists the kinds of hashes that were ever imported.
+    async fn list_foreign_kinds(&self) -> Result<Vec<ForeignKind>>;
+
+    /// Looks a slow hash up by the tag of its key's beginning.
+    async fn find_foreign_hash(&self, look_up: &Tag) -> Result<Option<Unverified<ForeignHash>>>;
+
+    /// Replaces a credential's record by its next version and forgets its slow hash.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless the stored version is the one before.
+    async fn adopt_foreign_key(
+        &self,
+        credential: &Sealed<Credential>,
+        look_up: &Tag,
+        commit: Commit,
+    ) -> Result<Committed>;
 }
 
 /// Replies that are kept for repeated requests. They are written with the change that they answer,

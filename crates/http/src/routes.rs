@@ -131,6 +131,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts/bulk"                        Native Key Creates native::bulk::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
+    POST "/v1/keys/import"                          Native Key Creates native::import::import;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;

@@ -25,6 +25,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "kept_replies",
         sql: include_str!("../../migrations/sqlite/0002_kept_replies.sql"),
     },
+    Migration {
+        number: 3,
+        name: "foreign_keys",
+        sql: include_str!("../../migrations/sqlite/0003_foreign_keys.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

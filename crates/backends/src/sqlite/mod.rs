@@ -19,6 +19,7 @@ mod check;
 mod connection;
 mod credentials;
 mod errors;
+mod foreign_keys;
 mod health;
 pub mod lock;
 mod members;

@@ -6,6 +6,7 @@ mod audit;
 mod backend;
 mod changes;
 mod credentials;
+mod foreign_keys;
 mod health;
 mod members;
 mod on_sqlite;

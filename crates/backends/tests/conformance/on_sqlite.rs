@@ -121,6 +121,12 @@ on_sqlite! {
         an_unknown_tag_is_not_found
         last_used_moves_forward_only_and_changes_nothing_else
     }
+    foreign_keys {
+        a_key_is_stored_with_its_slow_hash
+        kinds_are_listed_once_each
+        keys_are_taken_over_together_or_not_at_all
+        adopting_a_key_forgets_its_slow_hash
+    }
     members {
         a_member_reads_back
         saving_again_replaces_name_and_address

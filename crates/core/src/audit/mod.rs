@@ -115,6 +115,10 @@ pub enum Action {
     PlatformKeyCreated,
     /// A key was revoked.
     KeyRevoked,
+    /// A key of another system was taken over by its hash.
+    KeyImported,
+    /// A key was taken over with a slow hash and was used for the first time: it has a fast one.
+    KeyRehashed,
     /// A service account and its first secret were made.
     ServiceAccountCreated,
     /// An admin token of the local realm was issued.
@@ -138,6 +142,8 @@ impl Action {
             Self::MemberUpdated => "member.updated",
             Self::PlatformKeyCreated => "platform_key.created",
             Self::KeyRevoked => "key.revoked",
+            Self::KeyImported => "key.imported",
+            Self::KeyRehashed => "key.rehashed",
             Self::ServiceAccountCreated => "service_account.created",
             Self::TokenIssued => "token.issued",
             Self::StoreRestored => "store.restored",
@@ -159,7 +165,7 @@ pub enum Target {
 }
 
 impl Target {
-    fn describe(self) -> (&'static str, String) {
+    pub(crate) fn describe(self) -> (&'static str, String) {
         match self {
             Self::Account(id) => ("account", id.to_string()),
             Self::Key(id) => ("key", id.to_string()),

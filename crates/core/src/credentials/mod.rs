@@ -133,6 +133,7 @@ impl KeyFormat {
             Self::Native => "native",
             Self::SubAccount => "sub_account",
             Self::Account => "account",
+            Self::Imported => "imported",
             Self::ClientSecret => "client_secret",
         }
     }
@@ -140,7 +141,7 @@ impl KeyFormat {
     /// Reads a stored word.
     #[must_use]
     pub fn from_stored(word: &str) -> Option<Self> {
-        [Self::Native, Self::SubAccount, Self::Account, Self::ClientSecret]
+        [Self::Native, Self::SubAccount, Self::Account, Self::Imported, Self::ClientSecret]
             .into_iter()
             .find(|format| format.as_str() == word)
     }

@@ -3,6 +3,7 @@
 //! A plaintext credential exists while it is created and while it is presented, in
 //! [`plain`] types that are erased when dropped and print nothing. What is stored is a [`Tag`].
 
+pub mod foreign;
 mod integrity;
 pub mod plain;
 
@@ -89,6 +90,8 @@ pub struct Secrets {
     audit_key: hmac::Key,
     cursor_key: hmac::Key,
     idempotency_key: hmac::Key,
+    foreign_key: hmac::Key,
+    value_key: aead::LessSafeKey,
     // Of the replies that are kept: half of what opens one, the other half is the header.
     reply_secret: Zeroizing<[u8; 32]>,
 }
@@ -103,6 +106,8 @@ impl Secrets {
             row_key: derive(&material.pepper, b"tenantry row seal v1"),
             audit_key: derive(&material.pepper, b"tenantry audit seal v1"),
             cursor_key: derive(&material.pepper, b"tenantry cursor v1"),
+            foreign_key: derive(&material.pepper, b"tenantry foreign key v1"),
+            value_key: value_key(&material.key_encryption_key),
             idempotency_key: derive(&material.pepper, b"tenantry idempotency v1"),
             reply_secret: derive_bytes(&material.pepper, b"tenantry kept reply v1"),
         }
@@ -184,12 +189,58 @@ impl Secrets {
         aead::LessSafeKey::new(aead::UnboundKey::from(key))
     }
 
+    /// The tag of what a foreign key is found by: HMAC-SHA-256 of the parts, each with its length.
+    pub(crate) fn foreign_tag(&self, label: &[u8], parts: &[&[u8]]) -> Tag {
+        let mut writer = MacWriter::new();
+        writer.bytes(label);
+        for part in parts {
+            writer.bytes(part);
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hmac::sign(&self.foreign_key, writer.written()).as_ref());
+        Tag(bytes)
+    }
+
+    /// Seals a value for the store under the key-encryption key: AES-256-GCM, the nonce before it.
+    pub(crate) fn seal_value(
+        &self,
+        purpose: &[u8],
+        nonce: [u8; aead::NONCE_LEN],
+        value: &[u8],
+    ) -> crate::Result<Vec<u8>> {
+        let mut body = value.to_vec();
+        let nonce_of = aead::Nonce::assume_unique_for_key(nonce);
+        self.value_key
+            .seal_in_place_append_tag(nonce_of, aead::Aad::from(purpose), &mut body)
+            .map_err(crate::Error::internal)?;
+        Ok([&nonce[..], &body[..]].concat())
+    }
+
+    /// Opens what [`Self::seal_value`] made for the same purpose.
+    pub(crate) fn open_value(&self, purpose: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, body) = sealed.split_first_chunk::<{ aead::NONCE_LEN }>()?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+        let aad = aead::Aad::from(purpose);
+        let length = self.value_key.open_in_place(nonce, aad, &mut body).ok()?.len();
+        body.truncate(length);
+        Some(body)
+    }
+
     fn seal_key(&self, key: SealKey) -> &hmac::Key {
         match key {
             SealKey::Row => &self.row_key,
             SealKey::Audit => &self.audit_key,
         }
     }
+}
+
+/// The key of values that the store keeps sealed, from the key-encryption key.
+fn value_key(key_encryption_key: &[u8; 32]) -> aead::LessSafeKey {
+    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenantry");
+    let prk = salt.extract(key_encryption_key);
+    let key = prk.expand(&[b"tenantry sealed value v1"], &aead::AES_256_GCM);
+    aead::LessSafeKey::new(aead::UnboundKey::from(key.expect("a key is within the output")))
 }
 
 /// As [`derive`], as bytes.

@@ -26,6 +26,8 @@ pub enum KeyFormat {
     SubAccount,
     /// `key_<22>:<43>`: the accounts contract.
     Account,
+    /// Another system's own, known by its hash. What it is rotated into is native.
+    Imported,
     /// `sa_secret_` and 32 characters: the client secret of the service-accounts contract.
     ClientSecret,
 }
@@ -129,7 +131,7 @@ impl PlainSecret {
                 text.push(':');
                 URL_SAFE_NO_PAD.encode_string(&bytes[..], &mut text);
             }
-            KeyFormat::Native => {
+            KeyFormat::Native | KeyFormat::Imported => {
                 text.push_str(prefix.as_str());
                 text.push('_');
                 text.push_str(&rng::draw_text(rng, BASE62, NATIVE_RANDOM));
@@ -143,7 +145,10 @@ impl PlainSecret {
         }
         let kind = match format {
             KeyFormat::ClientSecret => SecretKind::ClientSecret,
-            KeyFormat::Native | KeyFormat::SubAccount | KeyFormat::Account => SecretKind::Key,
+            KeyFormat::Native
+            | KeyFormat::SubAccount
+            | KeyFormat::Account
+            | KeyFormat::Imported => SecretKind::Key,
         };
         Self { text, kind }
     }

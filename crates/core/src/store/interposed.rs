@@ -7,12 +7,13 @@ use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
+use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
-    AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore, NewRows,
-    ReplayStore, ServiceAccountStore,
+    AccountStore, AuditStore, Committed, CredentialStore, ForeignKeyStore, Found, HealthStore,
+    MemberStore, NewRows, ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 
@@ -96,6 +97,16 @@ interpose! {
         change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
         read find_revision(root: AccountId) -> Revision;
+    }
+    ForeignKeyStore {
+        change insert_foreign_keys(keys: Vec<ImportedRows>, kinds: Vec<ForeignKind>) -> Committed;
+        read list_foreign_kinds() -> Vec<ForeignKind>;
+        read find_foreign_hash(look_up: &Tag) -> Option<Unverified<ForeignHash>>;
+        change adopt_foreign_key(
+            credential: &Sealed<Credential>,
+            look_up: &Tag,
+            commit: Commit,
+        ) -> Committed;
     }
     HealthStore {
         read check() -> ();

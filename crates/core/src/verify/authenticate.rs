@@ -1,6 +1,7 @@
 //! Who presents this bearer key? Management asks the store, so that a revoked key is refused on
 //! every node at once; a verification's caller is looked up like any other credential.
 
+use super::foreign;
 use super::known::Read;
 use super::misses::Source;
 use super::{Code, Verifier};
@@ -24,10 +25,9 @@ impl Plane {
     pub async fn authenticate(&self, bearer: &str, address: Option<IpAddr>) -> Result<Actor> {
         let source = address.map(Source::bearer);
         let now = self.clock.monotonic();
-        let Some(presented) = Presented::key(bearer) else {
+        let Some(tag) = self.tag_of(bearer, source).await? else {
             return Err(self.misses.refuse(source, now));
         };
-        let tag = presented.tag(&self.secrets);
         let paying = source.filter(|_| !self.misses.is_familiar(&tag));
         paying.map_or(Ok(()), |source| self.misses.take(source, now))?;
         match self.holder(&tag, address).await {
@@ -43,6 +43,17 @@ impl Plane {
                 Err(if paying.is_some() { error } else { self.misses.refuse(source, now) })
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// The tag of a bearer key, Tenantry's own or another system's; none for what opens nothing.
+    async fn tag_of(&self, bearer: &str, source: Option<Source>) -> Result<Option<Tag>> {
+        if let Some(presented) = Presented::key(bearer) {
+            return Ok(Some(presented.tag(&self.secrets)));
+        }
+        match self.find_foreign(bearer, source).await.map_err(refuse)? {
+            foreign::Presented::Known(tag) => Ok(Some(tag)),
+            foreign::Presented::Malformed | foreign::Presented::Unknown => Ok(None),
         }
     }
 
@@ -84,10 +95,10 @@ impl Plane {
     ) -> Result<Verifier> {
         let source = address.map(Source::bearer);
         let wrong = || self.misses.refuse(source, self.clock.monotonic());
-        let Some(presented) = Presented::key(bearer) else {
+        let Some(tag) = self.tag_of(bearer, source).await? else {
             return Err(wrong());
         };
-        let known = self.find_known(&presented.tag(&self.secrets), source).await;
+        let known = self.find_known(&tag, source).await;
         let known = known.map_err(refuse)?.ok_or(INVALID)?;
         let standing = self.standing_of(&known).await.map_err(refuse)?;
         if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {

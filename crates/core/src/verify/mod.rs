@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod cache;
+mod foreign;
 mod judge;
 mod known;
 mod misses;
@@ -13,6 +14,7 @@ mod tally;
 
 pub(crate) use cache::Epoch;
 pub use cache::VerifyCache;
+pub(crate) use foreign::Foreign;
 pub use judge::{Code, Verdict};
 pub use known::{Kind, Known, Slot};
 pub(crate) use misses::Misses;
@@ -116,11 +118,21 @@ impl Plane {
                 (Presented::client_secret(secret).filter(|_| plain::is_client_id(id)), Some(id))
             }
         };
-        let Some(presented) = presented else {
-            return Ok(Verdict::unknown(Code::Malformed));
-        };
         let source = source(verifier, question.address);
-        let found = self.find_known(&presented.tag(&self.secrets), source).await;
+        let tag = match (presented, question.credential) {
+            (Some(presented), _) => presented.tag(&self.secrets),
+            (None, Asked::Client { .. }) => return Ok(Verdict::unknown(Code::Malformed)),
+            (None, Asked::Key(text)) => match believed(self.find_foreign(text, source).await)? {
+                Some(foreign::Presented::Known(tag)) => tag,
+                Some(foreign::Presented::Malformed) => {
+                    return Ok(Verdict::unknown(Code::Malformed));
+                }
+                Some(foreign::Presented::Unknown) | None => {
+                    return Ok(Verdict::unknown(Code::NotFound));
+                }
+            },
+        };
+        let found = self.find_known(&tag, source).await;
         let known = believed(found)?.flatten();
         let in_scope = |known: &Known| {
             known.client_id() == client_id

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod bulk;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod problem;
 pub(crate) mod verify;
@@ -40,7 +41,10 @@ pub(crate) fn typed<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Ref
     Ok(typed_value(&body.value, &body.bytes)?)
 }
 
-fn typed_value<'a, T: Deserialize<'a>>(value: &Json, text: &'a [u8]) -> Result<T, Error> {
+pub(super) fn typed_value<'a, T: Deserialize<'a>>(
+    value: &Json,
+    text: &'a [u8],
+) -> Result<T, Error> {
     if !matches!(value, Json::Object(_)) {
         return Err(Error::Malformed("the body is not a JSON object"));
     }

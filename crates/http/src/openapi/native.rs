@@ -5,7 +5,7 @@ use crate::reply::JSON;
 use tenantry_api::accounts::{
     Account, CreateAccount, CreateAccounts, CreatedAccount, CreatedAccounts,
 };
-use tenantry_api::keys::{Effective, Verdict, Verify, WhoAmI};
+use tenantry_api::keys::{Effective, ImportKeys, ImportedKeys, Verdict, Verify, WhoAmI};
 use tenantry_api::problem::Problem;
 use utoipa::ToSchema;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Post};
@@ -80,6 +80,17 @@ fn keys(part: &mut Part) {
         .refuses(INVALID)
         .refuses(&[(501, "A lease is asked for")])
     });
+    part.call(
+        Post,
+        "/v1/keys/import",
+        (Caller::Key, "Take over keys of another system by their hashes"),
+        |call| {
+            call.takes::<ImportKeys<'_>>(JSON)
+                .gives::<ImportedKeys>(200, JSON, "An answer for each, in its place")
+                .repeatable()
+                .refuses(INVALID)
+        },
+    );
     for (method, path) in [(Post, "/v1/keys/{id}/revoke"), (Delete, "/v1/keys/{id}")] {
         part.call(method, path, (Caller::Key, "End a key for good"), |call| {
             call.query::<bool>("wait", WAIT)

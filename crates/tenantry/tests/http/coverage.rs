@@ -12,6 +12,7 @@ fn event(route: &Route) -> &'static str {
             "POST",
             "/v1/accounts" | "/v1/accounts/bulk" | "/sub-accounts/create" | "/api/v1/accounts",
         ) => "account.created",
+        ("POST", "/v1/keys/import") => "key.imported",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
         ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
@@ -36,6 +37,10 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
         "/api/v1/accounts" => (
             String::new(),
             json!({ "data": { "type": "accounts", "attributes": { "name": "x" } } }),
+        ),
+        "/v1/keys/import" => (
+            String::new(),
+            json!({ "keys": [{ "hash": { "algorithm": "sha256", "value": "0".repeat(64) } }] }),
         ),
         "/v1/keys/verify" => (String::new(), json!({ "key": app.organization.key })),
         "/operator/initialize" | "/operator/organizations" => (String::new(), organization),

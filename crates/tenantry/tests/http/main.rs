@@ -10,6 +10,7 @@ mod grants;
 mod hang_ups;
 mod health;
 mod idempotency;
+mod imports;
 mod input;
 mod json_api;
 mod members;
