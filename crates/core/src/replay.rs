@@ -125,9 +125,9 @@ impl<'a, T> Once<'a, T> {
             expires_at,
         };
         let nonce = crate::rng::draw(&*plane.rng);
-        let reply = encode(outcome)?;
+        let plain = encode(outcome)?;
         replay.reply =
-            plane.secrets.seal_reply(&ticket.key, &associated(&replay), nonce, &reply)?;
+            plane.secrets.seal_reply(&ticket.key, &associated(&replay), nonce, &plain)?;
         commit.replay = Some(replay);
         Ok(())
     }

@@ -156,6 +156,7 @@ fn encode_refused(encoder: &mut DescriptorEncoder<'_>, app: &App) -> fmt::Result
             Budget::Caller => "caller",
             Budget::AllBearers => "all_bearers",
             Budget::AllQuestions => "all_questions",
+            Budget::SlowHashes => "slow_hashes",
         };
         let labels = [("budget", name)];
         let mut metric = family.encode_family(&labels)?;

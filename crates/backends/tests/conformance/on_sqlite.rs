@@ -2,7 +2,7 @@
 
 use crate::backend::{Backend, ChangeRow};
 use crate::support::NOW;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::Arc;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::clock::Timestamp;

@@ -17,6 +17,7 @@ use crate::secrets::foreign::{FastHash, FastKind, LookUp, SlowHash};
 use crate::secrets::{KeyFormat, Sealed, Start, Tag};
 use crate::text::{Metadata, Name};
 use ipnet::IpNet;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// A key to take over.
@@ -157,14 +158,14 @@ impl Plane {
         id: AccountId,
         accounts: &'a mut HashMap<AccountId, Option<Account>>,
     ) -> Result<&'a Account> {
-        if !accounts.contains_key(&id) {
-            let found = match self.store.find_account(root, id).await? {
-                Some(found) => Some(found.open(&self.secrets)?),
-                None => None,
-            };
-            accounts.insert(id, found);
-        }
-        let account = accounts.get(&id).and_then(Option::as_ref);
+        let account = match accounts.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unread) => {
+                let found = self.store.find_account(root, id).await?;
+                unread.insert(found.map(|row| row.open(&self.secrets)).transpose()?)
+            }
+        };
+        let account = account.as_ref();
         let visible = account.filter(|row| context.actor.reaches(root, Some(row.id)));
         let account = visible.ok_or(Error::NotFound(Kind::Account))?;
         if account.status == AccountStatus::Closed {

@@ -3,7 +3,7 @@
 //! Only a text that is no key of Tenantry's own comes here, and only where something was imported:
 //! elsewhere it is malformed, and costs nothing.
 
-use super::misses::Source;
+use super::misses::{Budget, Source};
 use crate::Plane;
 use crate::audit::{Action, AuditEvent, Target};
 use crate::clock::Timestamp;
@@ -155,7 +155,7 @@ impl Plane {
             return Ok(None);
         };
         let found = found.open(&self.secrets)?;
-        let busy = || Error::RateLimited { retry_after: Duration::from_secs(1) };
+        let busy = || self.misses.limited(Budget::SlowHashes, Duration::from_secs(1));
         let _place = self.foreign.waiting.try_acquire().map_err(|_| busy())?;
         let turn = self.foreign.checks.acquire().await.map_err(Error::internal)?;
         let (hash, key) = (found.hash.clone(), Zeroizing::new(text.to_owned()));

@@ -118,12 +118,20 @@ pub enum Budget {
     AllBearers,
     /// The node's own, for what is asked about.
     AllQuestions,
+    /// The node's own, for slow hashes that wait to be checked.
+    SlowHashes,
 }
 
 impl Budget {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Bearer, Self::Client, Self::Caller, Self::AllBearers, Self::AllQuestions];
+    pub const ALL: [Self; 6] = [
+        Self::Bearer,
+        Self::Client,
+        Self::Caller,
+        Self::AllBearers,
+        Self::AllQuestions,
+        Self::SlowHashes,
+    ];
 
     /// True where nobody who is known answers for the wrong credential.
     #[must_use]
@@ -179,7 +187,7 @@ impl Misses {
         Budget::ALL.map(|budget| (budget, self.refused[budget as usize].load(Ordering::Relaxed)))
     }
 
-    fn limited(&self, budget: Budget, retry_after: Duration) -> Error {
+    pub(super) fn limited(&self, budget: Budget, retry_after: Duration) -> Error {
         self.refused[budget as usize].fetch_add(1, Ordering::Relaxed);
         Error::RateLimited { budget, retry_after }
     }
@@ -346,7 +354,7 @@ mod tests {
         let client = Source::client("192.0.2.1".parse().expect("an address"));
         assert!(misses.take(client, NOW).is_ok());
         let refused = u64::try_from(1000 - burst).expect("few") + 1;
-        let expected = [0, 0, 0, refused, 0];
+        let expected = [0, 0, 0, refused, 0, 0];
         assert_eq!(misses.refused().map(|(_, count)| count), expected, "all of them the node's");
     }
 

@@ -51,10 +51,9 @@ pub(crate) async fn create(
             .iter()
             .map(|refused| match refused {
                 Some(error) => Ok(encode_refused(error)),
-                None => made.next().map_or_else(
-                    || Err(Error::internal("an answer is missing")),
-                    |answer| encode_answer(answer),
-                ),
+                None => made
+                    .next()
+                    .map_or_else(|| Err(Error::internal("an answer is missing")), encode_answer),
             })
             .collect::<Result<_, Error>>()?;
         reply::keepable(StatusCode::OK, reply::JSON, &api::CreatedAccounts { results })

@@ -110,6 +110,9 @@ fn others(part: &mut Part) {
     part.call(Get, "/readyz", (Caller::Anybody, "Does the server want requests?"), |call| {
         call.gives_text(200, TEXT, "It does").gives_text(503, TEXT, "It does not")
     });
+    part.call(Get, "/readyz/writes", (Caller::Anybody, "Does the server take changes?"), |call| {
+        call.gives_text(200, TEXT, "It does").gives_text(503, TEXT, "It does not")
+    });
     part.call(Get, "/openapi.json", (Caller::Anybody, "This document"), |call| {
         call.gives::<OpenApiDocument>(200, JSON, "OpenAPI 3.1")
     });

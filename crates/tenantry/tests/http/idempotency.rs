@@ -68,7 +68,8 @@ async fn calls(app: &TestApp) -> Vec<Call<'_>> {
 
 /// A key of another system, drawn from `seed`.
 fn import(seed: &str) -> Value {
-    let digest: String = seed.bytes().rev().take(32).map(|byte| format!("{byte:02x}")).collect();
+    let digits = seed.bytes().rev().flat_map(|byte| [byte >> 4, byte & 15]).take(64);
+    let digest: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     let digest = format!("{digest:0<64}");
     json!({ "keys": [{ "hash": { "algorithm": "sha256", "value": digest } }] })
 }
