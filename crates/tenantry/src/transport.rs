@@ -15,10 +15,12 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::ErrorKind;
 use std::time::Duration;
 use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_api::problem::Problem;
+use tenantry_core::rng::{self, SystemRng};
 use tenantry_http::{App, Options, Peer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
@@ -27,6 +29,8 @@ use tokio::net::UnixStream;
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a server may take to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// How often a request that makes something is sent where no reply comes.
+const ATTEMPTS_MAX: u32 = 3;
 
 /// A way to a plane.
 pub(crate) enum Transport {
@@ -71,12 +75,45 @@ impl Transport {
         body: &impl Serialize,
     ) -> Result<T> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::Answer(error.to_string()))?;
-        self.send(Method::POST, path, organization, body).await
+        self.send(Method::POST, path, organization, body, None).await
+    }
+
+    /// Sends a request that makes something, under a key of its own: where the reply is lost, it is
+    /// sent again and has the reply that it had.
+    pub(crate) async fn create<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        organization: Option<&str>,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::Answer(error.to_string()))?;
+        let key: String = rng::draw::<16>(&SystemRng).iter().map(|b| format!("{b:02x}")).collect();
+        let mut attempt = 1;
+        loop {
+            let sent = self.send(Method::POST, path, organization, body.clone(), Some(&key)).await;
+            match sent {
+                Err(Failure::Io(..) | Failure::Answer(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Any other call.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        organization: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<T> {
+        let body = body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|error| Failure::Answer(error.to_string()))?;
+        self.send(method, path, organization, body.unwrap_or_default(), None).await
     }
 
     /// Asks for what is at `path`.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        self.send(Method::GET, path, None, Vec::new()).await
+        self.send(Method::GET, path, None, Vec::new(), None).await
     }
 
     async fn send<T: DeserializeOwned>(
@@ -85,6 +122,7 @@ impl Transport {
         path: &str,
         organization: Option<&str>,
         body: Vec<u8>,
+        idempotency_key: Option<&str>,
     ) -> Result<T> {
         let mut request = Request::builder().method(method).uri(path);
         request = request.header(header::CONTENT_TYPE, "application/json");
@@ -93,6 +131,9 @@ impl Transport {
             Self::Socket(_) | Self::Store(_) => "localhost",
         };
         request = request.header(header::HOST, host);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
         if let Some(organization) = organization {
             request = request.header(ORGANIZATION_HEADER, organization);
         }

@@ -1,51 +1,64 @@
 //! `accounts`
 
-use super::organizations;
-use crate::cli::{Accounts, Remote};
+use super::native::{Session, members, object, segment, text, words};
+use crate::cli::{Accounts, At, NewAccount, Wait};
 use crate::config::Config;
-use crate::transport::Transport;
-use crate::{Failure, Result, output};
+use crate::{Result, output};
+use hyper::Method;
 use serde_json::{Value, json};
 
 /// `accounts …`
 pub(crate) async fn run(config: &Config, command: Accounts) -> Result<()> {
-    let Accounts::Create { name, concurrency, organization, remote, printing } = command;
-    let transport = Transport::open(config, &remote).await?;
-    let organization = owner(&transport, organization, &remote).await?;
-    let body = json!({ "name": name, "limits": { "concurrency": concurrency } });
-    let created: Value = transport.post("/v1/accounts", organization.as_deref(), &body).await?;
-    if printing.json {
-        output::json(&created)?;
-    } else {
-        let text = |pointer: &str| created.pointer(pointer).and_then(Value::as_str).unwrap_or("");
-        output::fields(&[
-            ("account", text("/account/id")),
-            ("uuid", text("/account/account_uuid")),
-            ("name", text("/account/name")),
-            ("key id", text("/key/id")),
-            ("key", text("/key/secret")),
-        ]);
-        output::line("\nThe key is shown here and nowhere else.");
+    match command {
+        Accounts::Create(new) => create(config, &new).await,
+        Accounts::List { paging, at } => {
+            let session = Session::open(config, &at).await?;
+            let accounts = session.list("/v1/accounts", paging.limit).await?;
+            session.print_list(&accounts, &["id", "name", "status", "created_at"])
+        }
+        Accounts::Show { id, at } => {
+            let session = Session::open(config, &at).await?;
+            session.print_object(&session.get(&path(&id, "")?).await?)
+        }
+        Accounts::Update { id, name, metadata, at } => {
+            let session = Session::open(config, &at).await?;
+            let metadata = metadata.map(|text| object("--metadata", &text)).transpose()?;
+            let body = members([("name", name.map(Value::from)), ("metadata", metadata)]);
+            let account = session.change(Method::PATCH, &path(&id, "")?, &body).await?;
+            session.print_object(&account)
+        }
+        Accounts::Suspend { id, wait, at } => switch(config, &at, &id, "/suspend", &wait).await,
+        Accounts::Resume { id, wait, at } => switch(config, &at, &id, "/resume", &wait).await,
+        Accounts::Close { id, wait, at } => switch(config, &at, &id, "/close", &wait).await,
     }
-    Ok(())
 }
 
-/// The organization to act for. A key says it by itself; the operator may leave it out where there
-/// is only one.
-async fn owner(
-    transport: &Transport,
-    named: Option<String>,
-    remote: &Remote,
-) -> Result<Option<String>> {
-    if named.is_some() || remote.url.is_some() {
-        return Ok(named);
-    }
-    let all = organizations::list(transport).await?;
-    match &all[..] {
-        [only] => Ok(Some(only.account_id.clone())),
-        [] => Err(Failure::Setting("there is no organization yet: run `tenantry init`".to_owned())),
-        _ => Err(Failure::Setting(
-            "there are several organizations: name one with --organization".to_owned(),
-        )),
-    }
+fn path(id: &str, what: &str) -> Result<String> {
+    Ok(format!("/v1/accounts/{}{what}", segment(id)?))
+}
+
+async fn switch(config: &Config, at: &At, id: &str, what: &str, wait: &Wait) -> Result<()> {
+    Session::open(config, at).await?.switch(Method::POST, &path(id, what)?, wait).await
+}
+
+async fn create(config: &Config, new: &NewAccount) -> Result<()> {
+    let session = Session::open(config, &new.at).await?;
+    let metadata = new.metadata.as_deref().map(|text| object("--metadata", text)).transpose()?;
+    let body = members([
+        ("name", Some(json!(new.name))),
+        ("limits", Some(json!({ "concurrency": new.concurrency }))),
+        ("metadata", metadata),
+        ("key", words(&new.permission).map(|words| json!({ "permissions": words }))),
+    ]);
+    let created = session.create("/v1/accounts", &body).await?;
+    session.print(&created, |created| {
+        output::fields(&[
+            ("account", text(created, "/account/id")),
+            ("uuid", text(created, "/account/account_uuid")),
+            ("name", text(created, "/account/name")),
+            ("key id", text(created, "/key/id")),
+            ("key", text(created, "/key/secret")),
+        ]);
+        output::line("\nThe key is shown here and nowhere else.");
+    })
 }

@@ -6,9 +6,11 @@ mod backup;
 mod backup_key;
 mod doctor;
 mod keys;
+mod native;
 mod organizations;
 mod restore;
 mod serve;
+mod service_accounts;
 mod token;
 
 use crate::cli::{Cli, Command};
@@ -34,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Token(token) => token::create(&config, token).await,
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
+                Command::ServiceAccounts(command) => service_accounts::run(&config, command).await,
                 Command::Backup(backup) => backup::run(&config, &backup),
                 Command::BackupKey(command) => backup_key::run(&command),
                 Command::Restore(restore) => restore::run(&config, &restore).await,

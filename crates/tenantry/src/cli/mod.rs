@@ -1,5 +1,9 @@
 //! The command line.
 
+mod resources;
+
+pub(crate) use resources::{Accounts, At, Keys, NewAccount, NewKey, ServiceAccounts, Wait};
+
 use crate::config::Settings;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -31,6 +35,9 @@ pub(crate) enum Command {
     /// API keys and platform keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Service accounts: machine identities with client id and secrets
+    #[command(subcommand)]
+    ServiceAccounts(ServiceAccounts),
     /// Writes database and secrets, sealed to recipients or under a passphrase, to one file; a server
     /// may serve on
     Backup(Backup),
@@ -227,57 +234,6 @@ pub(crate) struct Token {
     pub(crate) printing: Printing,
 }
 
-#[derive(Subcommand)]
-pub(crate) enum Accounts {
-    /// Creates a sub-account and prints its first key, once
-    Create {
-        /// Its name
-        #[arg(long)]
-        name: String,
-        /// Concurrent calls, 1 to 1,000,000
-        #[arg(long)]
-        concurrency: Option<u32>,
-        /// The organization to create it under; may be left out where there is one
-        #[arg(long)]
-        organization: Option<String>,
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Keys {
-    /// Asks whether a key may do something now; reads the key from standard input unless given
-    Verify {
-        /// The key, or a client secret where --client-id is given
-        #[arg(long, env = "TENANTRY_VERIFY_KEY", hide_env_values = true)]
-        secret: Option<String>,
-        /// The client id that the secret belongs to
-        #[arg(long)]
-        client_id: Option<String>,
-        /// A permission that it must have; may be repeated
-        #[arg(long)]
-        permission: Vec<String>,
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Creates a platform key and prints it, once: it verifies keys of every organization
-    Create {
-        /// Says that a platform key is meant
-        #[arg(long, required = true)]
-        platform: bool,
-        /// Its name
-        #[arg(long)]
-        name: Option<String>,
-        #[command(flatten)]
-        printing: Printing,
-    },
-}
-
 fn parse_seconds(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(at) => text.split_at(at),
@@ -287,7 +243,8 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
         "s" => 1,
         "m" => 60,
         "h" => 3600,
-        _ => return Err("a number with s, m or h is wanted, as in 10m".to_owned()),
+        "d" => 86_400,
+        _ => return Err("a number with s, m, h or d is wanted, as in 10m".to_owned()),
     };
     let number: u64 = digits.parse().map_err(|_| "a number is wanted, as in 10m".to_owned())?;
     number.checked_mul(factor).ok_or_else(|| "too long".to_owned())
@@ -308,7 +265,8 @@ mod tests {
         assert_eq!(parse_seconds("90"), Ok(90));
         assert_eq!(parse_seconds("10m"), Ok(600));
         assert_eq!(parse_seconds("24h"), Ok(86_400));
-        for text in ["", "m", "-1m", "1d", "99999999999999999999h", "18446744073709551615h"] {
+        assert_eq!(parse_seconds("30d"), Ok(2_592_000));
+        for text in ["", "m", "-1m", "1y", "99999999999999999999h", "18446744073709551615h"] {
             assert!(parse_seconds(text).is_err(), "{text}");
         }
     }
