@@ -13,6 +13,7 @@ mod idempotency;
 mod imports;
 mod input;
 mod json_api;
+mod matrix;
 mod members;
 mod misses;
 mod openapi;
