@@ -152,6 +152,7 @@ fn log(error: &Error, request_id: &str) {
         | Error::Malformed(_)
         | Error::Conflict(_)
         | Error::LimitReached { .. }
+        | Error::ConcurrencyExceeded { .. }
         | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}
     }

@@ -121,8 +121,13 @@ macro_rules! routes {
 /// Every route.
 pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts"                             Native Key Writes native::accounts::create;
+    GET  "/v1/accounts"                             Native Key Reads  native::accounts::list;
     POST "/v1/accounts/bulk"                        Native Key Writes native::bulk::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
+    PATCH "/v1/accounts/{id}"                       Native Key Writes native::account_changes::update;
+    POST "/v1/accounts/{id}/suspend"                Native Key Writes native::account_changes::suspend;
+    POST "/v1/accounts/{id}/resume"                 Native Key Writes native::account_changes::resume;
+    POST "/v1/accounts/{id}/close"                  Native Key Writes native::account_changes::close;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;

@@ -6,13 +6,14 @@ use crate::clock::Timestamp;
 use crate::commit::{Commit, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId};
+use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::members::Member;
+use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
-    AccountStore, AuditStore, Committed, CredentialStore, Found, HealthStore, MemberStore, NewRows,
-    ServiceAccountStore,
+    AccountStore, AuditStore, Committed, CredentialStore, FirstKeyOf, Found, HealthStore,
+    MemberStore, NewRows, ServiceAccountStore,
 };
 use async_trait::async_trait;
 
@@ -81,6 +82,12 @@ interpose! {
             after: Option<AccountId>,
             limit: u32,
         ) -> Vec<(AccountId, Result<Unverified<Account>>)>;
+        read list_accounts(
+            root: AccountId,
+            after: Option<AccountId>,
+            limit: u32,
+        ) -> Listed<Account>;
+        read list_sub_accounts(root: AccountId, skip: u32, limit: u32) -> Listed<Account>;
         change update_account(account: &Sealed<Account>, commit: Commit) -> Committed;
     }
     AuditStore {
@@ -93,6 +100,7 @@ interpose! {
             root: AccountId,
             id: CredentialId,
         ) -> Option<Unverified<Credential>>;
+        read list_first_keys(root: AccountId, accounts: &[AccountId]) -> Vec<FirstKeyOf>;
         change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
         read find_revision(root: AccountId) -> Revision;
@@ -104,6 +112,7 @@ interpose! {
     }
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;
+        read find_member_by_id(root: AccountId, id: MemberId) -> Option<Member>;
         change save_member(member: &Member, commit: Commit) -> Committed;
     }
     ServiceAccountStore {

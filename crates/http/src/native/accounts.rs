@@ -4,6 +4,7 @@ use super::keys::encode_created_key;
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
+use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::value::RawValue;
 use tenantry_api::accounts as api;
+use tenantry_api::list::List;
 use tenantry_core::accounts::{
     Account, AccountLimits, ConcurrentCalls, FirstKey, NewAccount, NewPlacement, Profile,
 };
@@ -37,6 +39,20 @@ pub(crate) async fn create(
         key: encode_created_key(&created.key, &created.secret)?,
     };
     Ok(reply::json(StatusCode::CREATED, reply::JSON, &reply))
+}
+
+/// `GET /v1/accounts`: a page of the caller's own account and those below it.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Caller(context): Caller,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let asked = query.page()?;
+    query.finish()?;
+    let page = state.plane.list_accounts(&context, &asked.request()?).await?;
+    let data = page.items.iter().map(encode_account).collect::<Result<_, Error>>()?;
+    let list = List { data, next_cursor: page.next };
+    Ok(reply::json(StatusCode::OK, reply::JSON, &list))
 }
 
 /// `GET /v1/accounts/{id}`: the caller's own account, or one below it.

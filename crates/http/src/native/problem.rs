@@ -123,6 +123,7 @@ fn describe_core(error: &Error) -> Description {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict_code(*conflict)),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, "concurrency_exceeded"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
@@ -149,6 +150,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::GrantExceedsOwn => "grant_exceeds_own",
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
+        Denial::OwnAccount => "own_account",
         Denial::NoOrganization => "no_organization",
         Denial::ClientGeneratedId => "client_generated_id",
     }
@@ -160,6 +162,7 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::Taken => "taken",
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
+        Conflict::Provisioning => "account_provisioning",
         Conflict::NotActive => "organization_not_active",
         Conflict::WrongType => "wrong_type",
     }

@@ -163,6 +163,9 @@ fn describe_core(error: &Error) -> Description {
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request", "Bad request"),
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached", "Limit reached"),
+        Error::ConcurrencyExceeded { .. } => {
+            (StatusCode::CONFLICT, "concurrency_exceeded", "Limit exceeded")
+        }
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
         }

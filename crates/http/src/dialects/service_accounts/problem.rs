@@ -77,7 +77,9 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Invalid(_) => invalid("Invalid request"),
         Error::Malformed(message) => invalid(message),
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict", "INVALID_REQUEST"),
-        Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED"),
+        Error::LimitReached { .. } | Error::ConcurrencyExceeded { .. } => {
+            (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED")
+        }
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", "RATE_LIMITED")
         }
