@@ -254,6 +254,12 @@ pub enum Problem {
     /// A time that has passed.
     #[error("must be in the future")]
     NotInFuture,
+    /// An end that lies before its start.
+    #[error("must not be before the start")]
+    BeforeStart,
+    /// An end that lies too far after its start.
+    #[error("must be at most {0} days after the start")]
+    TooLate(u64),
     /// A name that is set apart.
     #[error("is reserved")]
     Reserved,

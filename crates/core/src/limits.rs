@@ -59,6 +59,8 @@ pub const LIST_PAGE_MAX: u32 = 100;
 pub const SUB_ACCOUNTS_PAGE_MAX: u32 = 1_000;
 /// Highest number of such a page.
 pub const SUB_ACCOUNTS_PAGES_MAX: u32 = 1_000_000;
+/// Longest period that one question about usage covers.
+pub const USAGE_PERIOD_MAX: Duration = Duration::from_hours(24 * 32);
 /// Longest cursor that is looked at, in characters.
 pub const CURSOR_BYTES_MAX: usize = 64;
 /// Attempts at a change that another change overtook, or at a name or id that was taken.

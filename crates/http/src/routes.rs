@@ -16,7 +16,7 @@ use std::collections::HashMap;
 pub enum Family {
     /// `/v1/…` and whatever belongs to no other family: RFC 9457.
     Native,
-    /// `/sub-accounts/…`
+    /// `/sub-accounts/…` and `/user/me`.
     SubAccounts,
     /// `/api/v1/accounts…`: JSON:API.
     Accounts,
@@ -31,7 +31,7 @@ impl Family {
         let under = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if under("/sub-accounts") {
+        if under("/sub-accounts") || under("/user") {
             Self::SubAccounts
         } else if under("/api/v1/admin/service-account") {
             Self::ServiceAccounts
@@ -134,6 +134,13 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
     POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;
+    GET  "/sub-accounts/all"                        SubAccounts Key Reads  sub_accounts::list::list;
+    GET  "/sub-accounts/all/usage"                  SubAccounts Key Reads  sub_accounts::usage::list;
+    GET  "/sub-accounts/{id}"                       SubAccounts Key Reads  sub_accounts::account::find;
+    PATCH "/sub-accounts/{id}"                      SubAccounts Key Writes sub_accounts::account::update;
+    DELETE "/sub-accounts/{id}"                     SubAccounts Key Writes sub_accounts::account::delete;
+    GET  "/sub-accounts/{id}/usage"                 SubAccounts Key Reads  sub_accounts::usage::find;
+    GET  "/user/me"                                 SubAccounts Key Reads  sub_accounts::me::me;
     POST "/api/v1/accounts"                         Accounts Key Writes accounts::create::create;
     POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Writes service_accounts::create::create;
 

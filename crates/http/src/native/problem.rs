@@ -86,6 +86,9 @@ fn describe(refusal: &Refusal) -> Description {
         Refusal::BodyNotSupported => {
             (StatusCode::BAD_REQUEST, "body_not_supported", "this call takes no such member")
         }
+        Refusal::NoValidFields => {
+            (StatusCode::BAD_REQUEST, "no_valid_fields", "the body names nothing to change")
+        }
         Refusal::HeadTooLarge => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head_too_large",

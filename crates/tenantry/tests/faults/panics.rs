@@ -133,7 +133,7 @@ async fn perform(
         "/operator/organizations/{id}/entitlement" => {
             json!({ "entitlement": "sub_accounts", "given": true })
         }
-        "/v1/accounts/{id}" if route.method == Method::PATCH => {
+        "/v1/accounts/{id}" | "/sub-accounts/{id}" if route.method == Method::PATCH => {
             json!({ "name": "x" })
         }
         _ => Value::Null,

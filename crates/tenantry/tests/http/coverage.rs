@@ -12,12 +12,12 @@ fn event(route: &Route) -> &'static str {
             "POST",
             "/v1/accounts" | "/v1/accounts/bulk" | "/sub-accounts/create" | "/api/v1/accounts",
         ) => "account.created",
-        ("PATCH", "/v1/accounts/{id}") => "account.updated",
+        ("PATCH", "/v1/accounts/{id}" | "/sub-accounts/{id}") => "account.updated",
         ("POST", "/v1/accounts/{id}/suspend" | "/operator/organizations/{id}/suspended") => {
             "account.suspended"
         }
         ("POST", "/v1/accounts/{id}/resume") => "account.resumed",
-        ("POST", "/v1/accounts/{id}/close") => "account.closed",
+        ("POST", "/v1/accounts/{id}/close") | ("DELETE", "/sub-accounts/{id}") => "account.closed",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
         ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
@@ -46,6 +46,9 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
             let path = format!("/v1/accounts/{id}/suspend");
             assert_eq!(app.owner().post(&path, Value::Null).await.status, 200);
             (id, Value::Null)
+        }
+        "/sub-accounts/{id}" | "/sub-accounts/{id}/usage" => {
+            (app.sub_account("a").await.uuid, change)
         }
         "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
         "/v1/accounts/bulk" => (String::new(), json!({ "accounts": [{ "name": "x" }] })),

@@ -17,6 +17,7 @@ mod members;
 mod misses;
 mod operator;
 mod service_accounts;
+mod sub_accounts;
 mod support;
 mod tenancy;
 mod verification;

@@ -4,6 +4,7 @@
 use crate::support::{Reply, TestApp};
 use axum::http::Method;
 use serde_json::json;
+use tenantry_core::ids::AccountId;
 use tenantry_http::{Access, ROUTES};
 
 /// Bytes of a reply but for its request id.
@@ -16,6 +17,9 @@ fn other(path: &str, account: &str, key: &str) -> String {
     match path {
         path if path.starts_with("/v1/accounts/") => account.to_owned(),
         path if path.starts_with("/v1/keys/") => key.to_owned(),
+        path if path.starts_with("/sub-accounts/") => {
+            AccountId::parse_native(account).expect("an id").to_uuid()
+        }
         path => panic!("{path} has an id and no case here"),
     }
 }

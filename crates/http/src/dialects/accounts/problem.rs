@@ -110,7 +110,7 @@ fn describe(refusal: &Refusal) -> Description {
             "Target too long",
             "the request's target is longer than 8 kB",
         ),
-        Refusal::InvalidTenant | Refusal::BodyNotSupported => (
+        Refusal::InvalidTenant | Refusal::BodyNotSupported | Refusal::NoValidFields => (
             StatusCode::BAD_REQUEST,
             "invalid_request",
             "Invalid request",

@@ -46,6 +46,7 @@ fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
         Refusal::UriTooLong => {
             (StatusCode::URI_TOO_LONG, "Request target too long", "INVALID_REQUEST")
         }
+        Refusal::NoValidFields => invalid("No valid fields provided"),
         Refusal::InvalidTenant => invalid("x-tenantid must be one UUID"),
         Refusal::BodyNotSupported => (
             StatusCode::BAD_REQUEST,

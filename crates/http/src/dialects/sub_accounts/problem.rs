@@ -13,6 +13,13 @@ struct Body<'a> {
     message: &'a str,
 }
 
+/// A body that names nothing to change, in the contract's own words.
+#[derive(Serialize)]
+struct NoValidFields {
+    error: &'static str,
+    status: &'static str,
+}
+
 /// More concurrent calls than the account has to give, in the contract's own words.
 #[derive(Serialize)]
 struct ConcurrencyExceeded {
@@ -30,6 +37,10 @@ struct ConcurrencyDetails {
 
 /// The body of a refusal.
 pub(crate) fn render(refusal: &Refusal) -> Response {
+    if let Refusal::NoValidFields = refusal {
+        let body = NoValidFields { error: "No valid fields provided", status: "failure" };
+        return reply::json(StatusCode::BAD_REQUEST, reply::JSON, &body);
+    }
     if let Refusal::Core(error) = refusal
         && let Error::ConcurrencyExceeded { requested, available, account_limit, given } = **error
     {
@@ -53,7 +64,7 @@ fn describe(refusal: &Refusal) -> (StatusCode, String) {
         Refusal::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Request body timed out"),
         Refusal::UriTooLong => (StatusCode::URI_TOO_LONG, "Request target too long"),
-        Refusal::InvalidTenant | Refusal::BodyNotSupported => {
+        Refusal::InvalidTenant | Refusal::BodyNotSupported | Refusal::NoValidFields => {
             (StatusCode::BAD_REQUEST, "Invalid request")
         }
         Refusal::HeadTooLarge => {
