@@ -1,6 +1,7 @@
 //! Accounts.
 
 use crate::keys::{CreatedKey, NewKey};
+use crate::patch::Patch;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,6 +24,46 @@ pub struct CreateAccount<'a> {
     pub database: Option<Database>,
     /// The first key.
     pub key: Option<NewKey>,
+}
+
+/// Body of `PATCH /v1/accounts/{id}`: what is not named stays.
+#[derive(Debug, Deserialize)]
+pub struct UpdateAccount<'a> {
+    /// 1 to 100 characters.
+    #[serde(default)]
+    pub name: Patch<String>,
+    /// Optional attributes, each by itself; null takes all of them out.
+    #[serde(default)]
+    pub profile: Patch<UpdateProfile>,
+    /// A JSON object of the caller's own, which takes the place of the one before; at most 16 kB.
+    #[serde(borrow, default)]
+    pub metadata: Patch<&'a RawValue>,
+}
+
+/// Optional attributes of an account, to be changed.
+#[derive(Debug, Default, Deserialize)]
+pub struct UpdateProfile {
+    /// Company name.
+    #[serde(default)]
+    pub company: Patch<String>,
+    /// VAT number.
+    #[serde(default)]
+    pub vat: Patch<String>,
+    /// Country.
+    #[serde(default)]
+    pub country: Patch<String>,
+    /// Street address.
+    #[serde(default)]
+    pub address: Patch<String>,
+    /// City.
+    #[serde(default)]
+    pub city: Patch<String>,
+    /// State or province.
+    #[serde(default)]
+    pub state: Patch<String>,
+    /// Postal code.
+    #[serde(default)]
+    pub zip_code: Patch<String>,
 }
 
 /// Body of `POST /v1/accounts/bulk`.

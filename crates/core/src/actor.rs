@@ -174,6 +174,19 @@ impl Actor {
         }
     }
 
+    /// Refuses an actor whose own account `account` is: what it may be is settled above it, and above
+    /// a root account there is the operator alone.
+    ///
+    /// # Errors
+    /// [`Denial::OwnAccount`].
+    pub fn require_above(&self, account: AccountId) -> Result<()> {
+        if self.account() == Some(account) {
+            Err(Error::Forbidden(Denial::OwnAccount))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Refuses everybody but the operator.
     ///
     /// # Errors

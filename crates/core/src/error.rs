@@ -45,6 +45,18 @@ pub enum Error {
         /// Its value.
         max: u32,
     },
+    /// A sub-account would be allowed more concurrent calls than the account above it has to give.
+    #[error("{requested} concurrent calls are more than the {available} that can be given")]
+    ConcurrencyExceeded {
+        /// What was asked for.
+        requested: u32,
+        /// What is left to give.
+        available: u32,
+        /// The root account's own limit.
+        account_limit: u32,
+        /// What its other sub-accounts were given.
+        given: u32,
+    },
     /// Too many wrong credentials: wait, and present a good one.
     #[error("too many credentials that open nothing")]
     RateLimited {
@@ -133,6 +145,9 @@ pub enum Denial {
     /// Only the operator, on the machine itself, does this.
     #[error("only the operator does this")]
     OperatorOnly,
+    /// Status and limits of an account are for whoever is above it.
+    #[error("nobody changes the status or the limits of their own account")]
+    OwnAccount,
     /// Asks for an organization, and the caller names none.
     #[error("no organization is named")]
     NoOrganization,
@@ -173,6 +188,9 @@ pub enum Conflict {
     /// A closed account stays closed.
     #[error("the account is closed")]
     Closed,
+    /// The account's database is still being made.
+    #[error("the account is still being provisioned")]
+    Provisioning,
     /// The organization is suspended or closed.
     #[error("the organization is not active")]
     NotActive,
@@ -251,6 +269,12 @@ pub enum Problem {
     /// A time that has passed.
     #[error("must be in the future")]
     NotInFuture,
+    /// An end that lies before its start.
+    #[error("must not be before the start")]
+    BeforeStart,
+    /// An end that lies too far after its start.
+    #[error("must be at most {0} days after the start")]
+    TooLate(u64),
     /// A name that is set apart.
     #[error("is reserved")]
     Reserved,

@@ -29,6 +29,7 @@ pub mod secrets;
 pub mod service_accounts;
 pub mod store;
 pub mod text;
+pub mod usage;
 pub mod verify;
 
 pub use error::{Error, Result};

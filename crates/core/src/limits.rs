@@ -55,6 +55,12 @@ pub const BULK_ACCOUNTS_MAX: usize = 1_000;
 pub const BULK_JSON_NODES_MAX: usize = 20_000;
 /// Entries in one page of a list.
 pub const LIST_PAGE_MAX: u32 = 100;
+/// Sub-accounts in one numbered page of the sub-accounts dialect.
+pub const SUB_ACCOUNTS_PAGE_MAX: u32 = 1_000;
+/// Highest number of such a page.
+pub const SUB_ACCOUNTS_PAGES_MAX: u32 = 1_000_000;
+/// Longest period that one question about usage covers.
+pub const USAGE_PERIOD_MAX: Duration = Duration::from_hours(24 * 32);
 /// Longest cursor that is looked at, in characters.
 pub const CURSOR_BYTES_MAX: usize = 64;
 /// Attempts at a change that another change overtook, or at a name or id that was taken.

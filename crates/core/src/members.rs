@@ -1,10 +1,11 @@
 //! Members: the persons of a root account, recorded when they are first seen.
 
 use crate::Plane;
-use crate::actor::{Context, MemberActor};
+use crate::accounts::ConcurrentCalls;
+use crate::actor::{Actor, Context, MemberActor};
 use crate::audit::{Action, Target};
 use crate::commit::Commit;
-use crate::error::{Conflict, Error, Result};
+use crate::error::{Conflict, Error, Kind, Result};
 use crate::ids::{AccountId, MemberId};
 use crate::limits;
 use crate::realms;
@@ -27,7 +28,43 @@ pub struct Member {
     pub email: Option<Line>,
 }
 
+/// Who asks, as a person.
+#[derive(Debug)]
+pub struct Caller {
+    /// The member who made the caller's key, or whose key made it; of a token, who holds it.
+    pub member: Member,
+    /// Concurrent calls of the caller's account; none for a root account without a limit.
+    pub concurrent_calls: Option<ConcurrentCalls>,
+}
+
 impl Plane {
+    /// The member behind the caller. Everybody may ask this of themselves.
+    ///
+    /// # Errors
+    /// [`crate::error::Denial::NoOrganization`] for platform keys, which nobody's account has.
+    pub async fn find_caller(&self, context: &Context) -> Result<Caller> {
+        let root = self.organization(context.actor.organization()?).await?;
+        let found = match &context.actor {
+            Actor::Key(key) => {
+                let member = key.member.unwrap_or(root.created_by);
+                self.store.find_member_by_id(root.id, member).await?
+            }
+            Actor::Member(member) => {
+                self.store.find_member(root.id, &member.realm, &member.subject).await?
+            }
+            Actor::Operator(_) => self.store.find_member_by_id(root.id, root.created_by).await?,
+        };
+        let member = found.ok_or(Error::NotFound(Kind::Member))?;
+        let concurrent_calls = match context.actor.account() {
+            Some(own) if own != root.id => {
+                let account = self.find_account(context, own).await?;
+                Some(account.limits.effective_concurrent_calls(&root.limits))
+            }
+            _ => root.limits.concurrent_calls,
+        };
+        Ok(Caller { member, concurrent_calls })
+    }
+
     /// The member of `root` that a token names: found by realm and subject, or recorded now with
     /// what the claims say. Later claims that say more or other replace name and e-mail.
     pub(crate) async fn record_member(

@@ -15,9 +15,10 @@ use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId};
+use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
+use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use async_trait::async_trait;
@@ -52,6 +53,9 @@ pub type Committed = Option<Revision>;
 
 /// A new sub-account, its first key, and what is written beside them.
 pub type NewRows = (Sealed<Account>, Sealed<Credential>, Commit);
+
+/// An account, and the key that it had first.
+pub type FirstKeyOf = (AccountId, Result<Unverified<Credential>>);
 
 /// Accounts.
 #[async_trait]
@@ -103,6 +107,24 @@ pub trait AccountStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(AccountId, Result<Unverified<Account>>)>>;
 
+    /// Lists at most `limit` accounts of `root`'s tree by id, beginning after `after`; `root` itself
+    /// is one of them. A row that cannot be read keeps its place.
+    async fn list_accounts(
+        &self,
+        root: AccountId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Listed<Account>>;
+
+    /// Lists at most `limit` sub-accounts of `root` that are not closed by id, without the first
+    /// `skip` of them. A row that cannot be read keeps its place.
+    async fn list_sub_accounts(
+        &self,
+        root: AccountId,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Listed<Account>>;
+
     /// Replaces an account's record by its next version.
     ///
     /// # Errors
@@ -133,6 +155,13 @@ pub trait CredentialStore: Send + Sync {
         root: AccountId,
         id: CredentialId,
     ) -> Result<Option<Unverified<Credential>>>;
+
+    /// Lists the key with the lowest id of each of these accounts of `root`'s tree that has one.
+    async fn list_first_keys(
+        &self,
+        root: AccountId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<FirstKeyOf>>;
 
     /// Replaces a credential's record by its next version.
     ///
@@ -175,6 +204,9 @@ pub trait MemberStore: Send + Sync {
         realm: &str,
         subject: &str,
     ) -> Result<Option<Member>>;
+
+    /// Looks a member of `root` up by id.
+    async fn find_member_by_id(&self, root: AccountId, id: MemberId) -> Result<Option<Member>>;
 
     /// Stores a member, or new name and e-mail address of the member with this id.
     ///

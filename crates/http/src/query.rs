@@ -56,8 +56,13 @@ impl Query {
 
     /// Takes `limit` and `cursor` out.
     pub(crate) fn page(&mut self) -> Result<AskedPage, Error> {
-        let limit = self.read("limit", whole_number)?;
+        let limit = self.number("limit")?;
         Ok(AskedPage { limit, cursor: self.take("cursor") })
+    }
+
+    /// Takes a parameter of decimal digits out.
+    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<u32>, Error> {
+        self.read(name, whole_number)
     }
 
     /// Takes `wait` out: whether the reply is to come only when the change holds everywhere.

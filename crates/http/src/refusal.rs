@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     InvalidTenant,
     /// The body has a member that this call does not take.
     BodyNotSupported,
+    /// The body names nothing that this call changes.
+    NoValidFields,
     /// The change took longer than a request may; whether it happened is not known.
     OutcomeUnknown,
 }
@@ -124,6 +126,7 @@ pub(crate) fn render(
         | Refusal::HeadTooLarge
         | Refusal::InvalidTenant
         | Refusal::BodyNotSupported
+        | Refusal::NoValidFields
         | Refusal::OutcomeUnknown => {}
     }
     response
@@ -153,6 +156,7 @@ fn log(error: &Error, request_id: &str) {
         | Error::Conflict(_)
         | Error::SecretAlreadyDelivered { .. }
         | Error::LimitReached { .. }
+        | Error::ConcurrencyExceeded { .. }
         | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}
     }

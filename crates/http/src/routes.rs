@@ -16,7 +16,7 @@ use std::collections::HashMap;
 pub enum Family {
     /// `/v1/…` and whatever belongs to no other family: RFC 9457.
     Native,
-    /// `/sub-accounts/…`
+    /// `/sub-accounts/…` and `/user/me`.
     SubAccounts,
     /// `/api/v1/accounts…`: JSON:API.
     Accounts,
@@ -35,7 +35,7 @@ impl Family {
         let under = |prefix: &str| {
             path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if under("/sub-accounts") {
+        if under("/sub-accounts") || under("/user") {
             Self::SubAccounts
         } else if under("/api/v1/admin/service-account") {
             Self::ServiceAccounts
@@ -129,7 +129,12 @@ macro_rules! routes {
 pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts"                             Native Key Creates native::accounts::create;
     POST "/v1/accounts/bulk"                        Native Key Creates native::bulk::create;
+    GET  "/v1/accounts"                             Native Key Reads  native::accounts::list;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
+    PATCH "/v1/accounts/{id}"                       Native Key Writes native::account_changes::update;
+    POST "/v1/accounts/{id}/suspend"                Native Key Writes native::account_changes::suspend;
+    POST "/v1/accounts/{id}/resume"                 Native Key Writes native::account_changes::resume;
+    POST "/v1/accounts/{id}/close"                  Native Key Writes native::account_changes::close;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/import"                          Native Key Creates native::import::import;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
@@ -139,6 +144,13 @@ pub const ROUTES: &[Route] = routes! {
     POST "/sub-accounts/create"                     SubAccounts Key Creates sub_accounts::create::create;
     POST "/api/v1/accounts"                         Accounts Key Creates accounts::create::create;
     POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Creates service_accounts::create::create;
+    GET  "/sub-accounts/all"                        SubAccounts Key Reads  sub_accounts::list::list;
+    GET  "/sub-accounts/all/usage"                  SubAccounts Key Reads  sub_accounts::usage::list;
+    GET  "/sub-accounts/{id}"                       SubAccounts Key Reads  sub_accounts::account::find;
+    PATCH "/sub-accounts/{id}"                      SubAccounts Key Writes sub_accounts::account::update;
+    DELETE "/sub-accounts/{id}"                     SubAccounts Key Writes sub_accounts::account::delete;
+    GET  "/sub-accounts/{id}/usage"                 SubAccounts Key Reads  sub_accounts::usage::find;
+    GET  "/user/me"                                 SubAccounts Key Reads  sub_accounts::me::me;
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;

@@ -4,13 +4,14 @@ use super::changes::write_commit;
 use super::errors::from_sqlite;
 use super::{SqliteStore, credentials, members, rows};
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use tenantry_core::accounts::Account;
 use tenantry_core::commit::Commit;
 use tenantry_core::credentials::Credential;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::AccountId;
 use tenantry_core::members::Member;
+use tenantry_core::page::Listed;
 use tenantry_core::secrets::{Sealed, Unverified};
 use tenantry_core::store::{AccountStore, Committed, NewRows};
 
@@ -115,6 +116,59 @@ impl AccountStore for SqliteStore {
         })
     }
 
+    async fn list_accounts(
+        &self,
+        root: AccountId,
+        after: Option<AccountId>,
+        limit: u32,
+    ) -> Result<Listed<Account>> {
+        self.read(|connection| {
+            // Each half is one range of an index.
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, parent_id, name, profile, metadata, status, entitlements,
+                         concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                         created_at, updated_at, version, row_mac
+                     FROM accounts WHERE id = ?1 AND parent_id IS NULL AND id > ?2
+                     UNION ALL
+                     SELECT id, parent_id, name, profile, metadata, status, entitlements,
+                         concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                         created_at, updated_at, version, row_mac
+                     FROM accounts WHERE parent_id = ?1 AND id > ?2
+                     ORDER BY id LIMIT ?3",
+                )
+                .map_err(from_sqlite)?;
+            // Every id is greater than no bytes at all.
+            let after = after.as_ref().map_or(&[][..], |id| id.as_bytes());
+            rows::list(&mut statement, params![root.as_bytes(), after, limit], listed)
+        })
+    }
+
+    async fn list_sub_accounts(
+        &self,
+        root: AccountId,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Listed<Account>> {
+        self.read(|connection| {
+            // What is skipped is skipped in the index, which has all that the inner query asks for.
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, parent_id, name, profile, metadata, status, entitlements,
+                         concurrent_calls, sub_account_concurrent_calls, created_by_member,
+                         created_at, updated_at, version, row_mac
+                     FROM accounts
+                     WHERE parent_id = ?1 AND status <> 'closed' AND id >= (
+                         SELECT id FROM accounts WHERE parent_id = ?1 AND status <> 'closed'
+                         ORDER BY id LIMIT 1 OFFSET ?2
+                     )
+                     ORDER BY id LIMIT ?3",
+                )
+                .map_err(from_sqlite)?;
+            rows::list(&mut statement, params![root.as_bytes(), skip, limit], listed)
+        })
+    }
+
     async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed> {
         let account = account.clone();
         self.write(move |connection| {
@@ -123,6 +177,11 @@ impl AccountStore for SqliteStore {
         })
         .await
     }
+}
+
+/// A row of a list, which keeps its place where it cannot be read.
+fn listed(row: &Row<'_>) -> Result<([u8; 16], Result<Unverified<Account>>)> {
+    Ok((row.get(0).map_err(from_sqlite)?, rows::read_account(row, 0)))
 }
 
 fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {

@@ -13,7 +13,7 @@ use tenantry_core::credentials::Credential;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::{AccountId, CredentialId};
 use tenantry_core::secrets::{Sealed, Tag, Unverified};
-use tenantry_core::store::{Committed, CredentialStore, Found};
+use tenantry_core::store::{Committed, CredentialStore, FirstKeyOf, Found};
 
 #[async_trait]
 impl CredentialStore for SqliteStore {
@@ -80,6 +80,33 @@ impl CredentialStore for SqliteStore {
             let root = (root != AccountId::PLANE).then_some(root.as_bytes());
             let params = params![id.as_bytes(), root];
             rows::find(&mut statement, params, |row| rows::read_credential(row, 0))
+        })
+    }
+
+    async fn list_first_keys(
+        &self,
+        root: AccountId,
+        accounts: &[AccountId],
+    ) -> Result<Vec<FirstKeyOf>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
+                         tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
+                         revoked_at, expires_at, lineage, created_at, version, row_mac
+                     FROM credentials
+                     WHERE account_id = ?1 AND root_id = ?2 AND kind = 'api_key'
+                     ORDER BY id LIMIT 1",
+                )
+                .map_err(from_sqlite)?;
+            let mut keys = Vec::with_capacity(accounts.len());
+            for account in accounts {
+                let params = params![account.as_bytes(), root.as_bytes()];
+                let key =
+                    rows::find(&mut statement, params, |row| Ok(rows::read_credential(row, 0)))?;
+                keys.extend(key.map(|key| (*account, key)));
+            }
+            Ok(keys)
         })
     }
 

@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "foreign_keys",
         sql: include_str!("../../migrations/sqlite/0003_foreign_keys.sql"),
     },
+    Migration {
+        number: 4,
+        name: "pages_of_sub_accounts",
+        sql: include_str!("../../migrations/sqlite/0004_pages_of_sub_accounts.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

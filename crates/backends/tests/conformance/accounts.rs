@@ -2,11 +2,14 @@
 
 use crate::backend::Backend;
 use crate::support::Draw;
-use crate::versions::suspended;
+use crate::versions::{closed, suspended};
+use tenantry_core::accounts::Account;
 use tenantry_core::commit::{Change, Commit, Subject};
 use tenantry_core::error::{Conflict, Error};
 use tenantry_core::ids::AccountId;
 use tenantry_core::members::Member;
+use tenantry_core::page::Listed;
+use tenantry_core::secrets::Unverified;
 
 pub(crate) async fn an_organization_reads_back_with_its_seals(backend: &dyn Backend) {
     let (store, draw) = (backend.store(), Draw::new());
@@ -150,4 +153,71 @@ pub(crate) async fn many_accounts_are_stored_together_or_not_at_all(backend: &dy
         assert!(store.find_account(root, account.record().id).await.expect("a read").is_none());
     }
     assert_eq!(backend.audit_events().len(), events);
+}
+
+fn ids(listed: Listed<Account>, draw: &Draw) -> Vec<AccountId> {
+    let open = |(id, account): ([u8; 16], _)| {
+        let account: Result<Unverified<Account>, Error> = account;
+        let account = account.expect("a row").open(&draw.secrets).expect("its seal");
+        assert_eq!(account.id.as_bytes(), &id);
+        account.id
+    };
+    listed.into_iter().map(open).collect()
+}
+
+pub(crate) async fn accounts_of_a_tree_are_listed_by_id_in_pages(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let other = draw.organization(&*store).await.account.id;
+    let mut tree = vec![root];
+    for _ in 0..4 {
+        tree.push(draw.stored_sub_account(&*store, root).await.0.id);
+        draw.stored_sub_account(&*store, other).await;
+    }
+    let sub_account = tree[1];
+    tree.sort();
+    let mut listed = Vec::new();
+    for page in [2, 2, 1, 0] {
+        let found = store.list_accounts(root, listed.last().copied(), 2).await.expect("a read");
+        let found = ids(found, &draw);
+        assert_eq!(found.len(), page);
+        listed.extend(found);
+    }
+    assert_eq!(listed, tree);
+    // A sub-account is no tree.
+    for none in [sub_account, AccountId::PLANE] {
+        assert!(store.list_accounts(none, None, 9).await.expect("a read").is_empty());
+    }
+}
+
+pub(crate) async fn sub_accounts_are_listed_in_numbered_pages_without_the_closed(
+    backend: &dyn Backend,
+) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let other = draw.organization(&*store).await.account.id;
+    draw.stored_sub_account(&*store, other).await;
+    let mut open = Vec::new();
+    for number in 0..6 {
+        let (account, _) = draw.stored_sub_account(&*store, root).await;
+        let next = match number {
+            1 | 4 => closed(&account),
+            _ => suspended(&account),
+        };
+        store.update_account(&draw.seal(next), draw.commit(root)).await.expect("replaced");
+        if !matches!(number, 1 | 4) {
+            open.push(account.id);
+        }
+    }
+    open.sort();
+    for (skip, limit, expected) in
+        [(0, 9, &open[..]), (0, 3, &open[..3]), (3, 3, &open[3..]), (1, 2, &open[1..3])]
+    {
+        let found = store.list_sub_accounts(root, skip, limit).await.expect("a read");
+        assert_eq!(ids(found, &draw), expected, "{limit} after {skip}");
+    }
+    for skip in [4, u32::MAX] {
+        assert!(store.list_sub_accounts(root, skip, 9).await.expect("a read").is_empty());
+    }
+    assert!(store.list_sub_accounts(open[0], 0, 9).await.expect("a read").is_empty());
 }

@@ -156,3 +156,44 @@ pub(crate) async fn last_used_moves_forward_only_and_changes_nothing_else(backen
     assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), key);
     assert_eq!(backend.audit_events().len(), 1);
 }
+
+pub(crate) async fn the_first_key_of_each_account_is_listed(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account;
+    let other = draw.organization(&*store).await.account;
+    let mut first = Vec::new();
+    for _ in 0..3 {
+        let (account, key) = draw.stored_sub_account(&*store, root.id).await;
+        let mut keys = vec![key];
+        for _ in 0..3 {
+            let key = draw.credential(keys[0].owner, KeyFormat::Native);
+            store
+                .insert_credential(&draw.seal(key.clone()), draw.commit(root.id))
+                .await
+                .expect("it");
+            keys.push(key);
+        }
+        keys.sort_by_key(|key| key.id);
+        // Revoked ones tell an account's keys apart as well as others.
+        let revoked = revoked(&keys[0]);
+        store
+            .update_credential(&draw.seal(revoked.clone()), draw.commit(root.id))
+            .await
+            .expect("it");
+        first.push((account.id, revoked));
+        // A client secret is no key, whenever it was made.
+        let (service_account, secret) = draw.service_account(&account, "s");
+        let (service_account, secret) = (draw.seal(service_account), draw.seal(secret));
+        let commit = draw.commit(root.id);
+        store.insert_service_account(&service_account, &secret, 9, commit).await.expect("it");
+    }
+    let accounts: Vec<AccountId> =
+        first.iter().map(|(id, _)| *id).chain([AccountId::PLANE]).collect();
+    let listed = store.list_first_keys(root.id, &accounts).await.expect("a read");
+    let listed: Vec<_> = listed
+        .into_iter()
+        .map(|(id, key)| (id, key.expect("a row").open(&draw.secrets).expect("its seal")))
+        .collect();
+    assert_eq!(listed, first);
+    assert!(store.list_first_keys(other.id, &accounts).await.expect("a read").is_empty());
+}

@@ -109,6 +109,8 @@ on_sqlite! {
         organizations_are_listed_by_id_in_pages
         many_accounts_are_stored_together_or_not_at_all
         an_account_is_replaced_by_its_next_version_only
+        accounts_of_a_tree_are_listed_by_id_in_pages
+        sub_accounts_are_listed_in_numbered_pages_without_the_closed
     }
     credentials {
         a_credential_is_found_with_the_rows_that_decide
@@ -119,6 +121,7 @@ on_sqlite! {
         a_credential_is_replaced_by_its_next_version_only
         a_credential_does_not_move_to_another_tree
         an_unknown_tag_is_not_found
+        the_first_key_of_each_account_is_listed
         last_used_moves_forward_only_and_changes_nothing_else
     }
     foreign_keys {
@@ -133,6 +136,7 @@ on_sqlite! {
         realm_and_subject_are_unique_within_an_account
         a_member_does_not_become_somebody_else
         a_member_of_another_account_is_not_found
+        a_member_is_found_by_id_in_its_own_account_only
     }
     service_accounts {
         a_service_account_is_found_by_its_secret

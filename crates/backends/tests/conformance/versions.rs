@@ -7,8 +7,16 @@ use tenantry_core::credentials::{Credential, CredentialStatus};
 /// The next version of an account, suspended and without an entitlement.
 pub(crate) fn suspended(account: &Account) -> Account {
     let mut next = account.clone();
-    next.set_status(AccountStatus::Suspended, NOW).expect("not closed");
+    next.status = AccountStatus::Suspended;
+    next.touch(NOW);
     next.entitlements.set(Entitlement::SubAccounts, false);
+    next
+}
+
+/// The next version of an account, closed.
+pub(crate) fn closed(account: &Account) -> Account {
+    let mut next = account.clone();
+    assert!(next.close(NOW));
     next
 }
 

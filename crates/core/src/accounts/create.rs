@@ -76,7 +76,7 @@ impl Plane {
     /// # Errors
     /// [`Denial::SubAccountsDoNotNest`] for a sub-account's credential, a missing permission or
     /// entitlement, [`Denial::GrantExceedsOwn`] where the key would have more than the caller,
-    /// [`Conflict::NotActive`], [`Error::NotImplemented`] for a database of its own.
+    /// [`Conflict::NotActive`], [`Error::ConcurrencyExceeded`], [`Error::NotImplemented`] for a database of its own.
     pub async fn create_account(
         &self,
         context: &Context,
@@ -166,6 +166,7 @@ impl Plane {
         if matches!(new.placement, NewPlacement::Dedicated(_)) {
             return Err(Error::NotImplemented("a database of the sub-account's own"));
         }
+        new.limits.concurrent_calls.map_or(Ok(()), |calls| root.limits.admit(calls))?;
         let now = self.clock.now();
         if new.key.expires_at.is_some_and(|expiry| expiry <= now) {
             return Err(Error::invalid("key.expires_at", Problem::NotInFuture));

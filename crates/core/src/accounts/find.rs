@@ -14,17 +14,37 @@ impl Plane {
     /// [`Error::NotFound`] for one that does not exist or belongs to somebody else, a missing
     /// permission for another account of the tree.
     pub async fn find_account(&self, context: &Context, id: AccountId) -> Result<Account> {
-        let not_found = || Error::NotFound(Kind::Account);
-        let root = context.actor.organization()?;
-        let account = self.store.find_account(root, id).await?.ok_or_else(not_found)?;
-        let account = account.open(&self.secrets)?;
-        if !context.actor.reaches(account.root(), Some(account.id)) {
-            return Err(not_found());
-        }
+        let account = self.account_in_reach(context, id).await?;
         if context.actor.account() != Some(account.id) {
             context.actor.require(Right::AccountsRead)?;
         }
         Ok(account)
+    }
+
+    /// An account that the caller may know of; whether they may read it is still to be asked.
+    pub(crate) async fn account_in_reach(
+        &self,
+        context: &Context,
+        id: AccountId,
+    ) -> Result<Account> {
+        self.account_of_tree(context, context.actor.organization()?, id).await
+    }
+
+    /// The same, of the tree of `root`.
+    pub(super) async fn account_of_tree(
+        &self,
+        context: &Context,
+        root: AccountId,
+        id: AccountId,
+    ) -> Result<Account> {
+        let not_found = || Error::NotFound(Kind::Account);
+        let account = self.store.find_account(root, id).await?.ok_or_else(not_found)?;
+        let account = account.open(&self.secrets)?;
+        if context.actor.reaches(account.root(), Some(account.id)) {
+            Ok(account)
+        } else {
+            Err(not_found())
+        }
     }
 
     /// A root account, for the rules themselves.

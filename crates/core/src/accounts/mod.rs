@@ -1,15 +1,22 @@
 //! Accounts: root accounts (organizations) and their sub-accounts, one level deep.
 
+mod change;
 mod create;
 mod find;
+mod list;
 mod organizations;
+mod status;
+mod sub_accounts;
+mod update;
 
 pub use create::{CreatedAccount, FirstKey, NewAccount};
 pub use organizations::{CreatedOrganization, NewOrganization, OrganizationPage};
+pub use sub_accounts::{ListedSubAccount, SubAccount, SubAccountPage, SubAccountsAsked};
+pub use update::AccountChanges;
 
 use crate::clock::Timestamp;
 use crate::database::NewDatabase;
-use crate::error::Conflict;
+use crate::error::{Conflict, Error};
 use crate::ids::{AccountId, MemberId};
 use crate::limits;
 use crate::secrets::{MacWriter, Protected, SealKey};
@@ -51,17 +58,49 @@ impl Account {
         self.parent.unwrap_or(self.id)
     }
 
-    /// Moves to `status` at `now`.
+    /// Stops its credentials, and for a root account its tree's. True where that changes anything.
     ///
     /// # Errors
-    /// [`Conflict::Closed`] where the account is closed: that is final.
-    pub fn set_status(&mut self, status: AccountStatus, now: Timestamp) -> Result<(), Conflict> {
-        if self.status == AccountStatus::Closed && status != AccountStatus::Closed {
-            return Err(Conflict::Closed);
+    /// [`Conflict::Closed`], which is final; [`Conflict::Provisioning`], since resuming would pass
+    /// for a database that is there.
+    pub fn suspend(&mut self, now: Timestamp) -> Result<bool, Conflict> {
+        self.move_between(AccountStatus::Active, AccountStatus::Suspended, now)
+    }
+
+    /// Lets a suspended account go on. True where that changes anything.
+    ///
+    /// # Errors
+    /// As [`Self::suspend`].
+    pub fn resume(&mut self, now: Timestamp) -> Result<bool, Conflict> {
+        self.move_between(AccountStatus::Suspended, AccountStatus::Active, now)
+    }
+
+    /// Ends it for good, whatever it was. True where that changes anything.
+    pub fn close(&mut self, now: Timestamp) -> bool {
+        let open = self.status != AccountStatus::Closed;
+        if open {
+            self.status = AccountStatus::Closed;
+            self.touch(now);
         }
-        self.status = status;
-        self.touch(now);
-        Ok(())
+        open
+    }
+
+    fn move_between(
+        &mut self,
+        from: AccountStatus,
+        to: AccountStatus,
+        now: Timestamp,
+    ) -> Result<bool, Conflict> {
+        match self.status {
+            AccountStatus::Closed => Err(Conflict::Closed),
+            AccountStatus::Provisioning => Err(Conflict::Provisioning),
+            status if status == from => {
+                self.status = to;
+                self.touch(now);
+                Ok(true)
+            }
+            AccountStatus::Active | AccountStatus::Suspended => Ok(false),
+        }
     }
 
     /// Marks the record as changed.
@@ -276,6 +315,23 @@ impl AccountLimits {
         self.concurrent_calls
             .or(root.sub_account_concurrent_calls)
             .unwrap_or(ConcurrentCalls(limits::CONCURRENT_CALLS_DEFAULT))
+    }
+
+    /// Refuses a sub-account a limit that is above these limits of its root account. What other
+    /// sub-accounts were given is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::ConcurrencyExceeded`].
+    pub(crate) fn admit(&self, requested: ConcurrentCalls) -> Result<(), Error> {
+        match self.concurrent_calls {
+            Some(own) if requested.get() > own.get() => Err(Error::ConcurrencyExceeded {
+                requested: requested.get(),
+                available: own.get(),
+                account_limit: own.get(),
+                given: 0,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

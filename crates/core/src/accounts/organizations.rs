@@ -1,11 +1,12 @@
 //! Organizations: the root accounts, which only the operator makes and changes.
 
+use super::change::Done;
 use super::{Account, AccountLimits, AccountStatus, Entitlement, Entitlements, Profile};
 use crate::Plane;
 use crate::actor::Context;
-use crate::audit::{Action, AuditEvent, Target};
+use crate::audit::{Action, Target};
 use crate::cluster::Effective;
-use crate::commit::{Change, Commit, Subject};
+use crate::commit::Commit;
 use crate::credentials::{Credential, NewCredential, Owner};
 use crate::error::{Conflict, Error, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
@@ -169,28 +170,6 @@ impl Plane {
         Ok(OrganizationPage { accounts, next })
     }
 
-    /// Suspends an organization, and with it every account and credential of its tree, or lets it
-    /// go on.
-    ///
-    /// # Errors
-    /// [`Conflict::Closed`], [`crate::error::Denial::OperatorOnly`], not found.
-    pub async fn set_organization_suspended(
-        &self,
-        context: &Context,
-        id: AccountId,
-        suspended: bool,
-    ) -> Result<(Account, Effective)> {
-        let (status, action) = if suspended {
-            (AccountStatus::Suspended, Action::AccountSuspended)
-        } else {
-            (AccountStatus::Active, Action::AccountResumed)
-        };
-        self.change_organization(context, id, action, |account, now| {
-            account.set_status(status, now).map_err(Error::Conflict)
-        })
-        .await
-    }
-
     /// Gives an organization an entitlement or takes it away.
     ///
     /// # Errors
@@ -203,41 +182,13 @@ impl Plane {
         given: bool,
     ) -> Result<(Account, Effective)> {
         let action = if given { Action::EntitlementGiven } else { Action::EntitlementTaken };
-        self.change_organization(context, id, action, |account, now| {
+        context.actor.require_operator()?;
+        // In a tree of its own id there is no other account than a root account.
+        self.change_account(context, (id, id), |account, now| {
             account.entitlements.set(entitlement, given);
             account.touch(now);
-            Ok(())
+            Ok(Some(Done::plainly(action)))
         })
         .await
-    }
-
-    async fn change_organization(
-        &self,
-        context: &Context,
-        id: AccountId,
-        action: Action,
-        change: impl Fn(&mut Account, crate::clock::Timestamp) -> Result<()> + Send,
-    ) -> Result<(Account, Effective)> {
-        context.actor.require_operator()?;
-        for _ in 0..limits::RETRIES_MAX {
-            let epoch = self.cluster.cache.epoch();
-            let mut account = self.organization(id).await?;
-            let now = self.clock.now();
-            change(&mut account, now)?;
-            let audit: AuditEvent = self.audit_event(context, id, now, action, Target::Account(id));
-            let change = Change::new(&*self.rng, id, [Subject::Account(id)]);
-            let account = Sealed::new(account, &self.secrets);
-            let commit = Commit::changing(self.seal(audit), change.clone());
-            match self.store.update_account(&account, commit).await {
-                Err(Error::Conflict(Conflict::Changed)) => {}
-                outcome => {
-                    let effective = self.publish(&change, outcome)?;
-                    let account = account.into_record();
-                    self.cluster.note_account(&account, effective, epoch);
-                    return Ok((account, effective));
-                }
-            }
-        }
-        Err(Error::Conflict(Conflict::Changed))
     }
 }

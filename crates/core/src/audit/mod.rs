@@ -103,6 +103,10 @@ pub enum Action {
     AccountSuspended,
     /// A suspended account goes on.
     AccountResumed,
+    /// An account was closed for good.
+    AccountClosed,
+    /// Something else of an account's record was changed.
+    AccountUpdated,
     /// An organization got an entitlement.
     EntitlementGiven,
     /// An organization lost an entitlement.
@@ -136,6 +140,8 @@ impl Action {
             Self::AccountCreated => "account.created",
             Self::AccountSuspended => "account.suspended",
             Self::AccountResumed => "account.resumed",
+            Self::AccountClosed => "account.closed",
+            Self::AccountUpdated => "account.updated",
             Self::EntitlementGiven => "entitlement.given",
             Self::EntitlementTaken => "entitlement.taken",
             Self::MemberRecorded => "member.recorded",

@@ -6,14 +6,15 @@ use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId};
+use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
+use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
-    AccountStore, AuditStore, Committed, CredentialStore, ForeignKeyStore, Found, HealthStore,
-    MemberStore, NewRows, ReplayStore, ServiceAccountStore,
+    AccountStore, AuditStore, Committed, CredentialStore, FirstKeyOf, ForeignKeyStore, Found,
+    HealthStore, MemberStore, NewRows, ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 
@@ -82,6 +83,12 @@ interpose! {
             after: Option<AccountId>,
             limit: u32,
         ) -> Vec<(AccountId, Result<Unverified<Account>>)>;
+        read list_accounts(
+            root: AccountId,
+            after: Option<AccountId>,
+            limit: u32,
+        ) -> Listed<Account>;
+        read list_sub_accounts(root: AccountId, skip: u32, limit: u32) -> Listed<Account>;
         change update_account(account: &Sealed<Account>, commit: Commit) -> Committed;
     }
     AuditStore {
@@ -94,6 +101,7 @@ interpose! {
             root: AccountId,
             id: CredentialId,
         ) -> Option<Unverified<Credential>>;
+        read list_first_keys(root: AccountId, accounts: &[AccountId]) -> Vec<FirstKeyOf>;
         change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
         read find_revision(root: AccountId) -> Revision;
@@ -115,6 +123,7 @@ interpose! {
     }
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;
+        read find_member_by_id(root: AccountId, id: MemberId) -> Option<Member>;
         change save_member(member: &Member, commit: Commit) -> Committed;
     }
     ReplayStore {

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tenantry_api::operator as api;
 use tenantry_core::accounts::{Account, CreatedOrganization, Entitlement, NewOrganization};
+use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::error::{Error, Kind, Problem};
 use tenantry_core::ids::AccountId;
 use tenantry_core::text::{Line, Name};
@@ -72,8 +73,14 @@ pub(crate) async fn set_suspended(
 ) -> Result<Response, Refusal> {
     let wanted: api::SetSuspended = native::decode(&body)?;
     let id = parse_id(&id)?;
-    let (account, _) =
-        state.plane.set_organization_suspended(&context, id, wanted.suspended).await?;
+    // The path names the organization that is meant, and no account below it.
+    let actor = Actor::Operator(OperatorActor { organization: Some(id) });
+    let context = Context { actor, ..context };
+    let (account, _) = if wanted.suspended {
+        state.plane.suspend_account(&context, id).await?
+    } else {
+        state.plane.resume_account(&context, id).await?
+    };
     Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&account)?))
 }
 

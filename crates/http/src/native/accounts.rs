@@ -5,6 +5,7 @@ use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
 use crate::once::{Attempt, once};
+use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -12,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::value::RawValue;
 use tenantry_api::accounts as api;
+use tenantry_api::list::List;
 use tenantry_core::accounts::{
     Account, AccountLimits, ConcurrentCalls, CreatedAccount, FirstKey, NewAccount, NewPlacement,
     Profile,
@@ -45,6 +47,20 @@ pub(crate) async fn create(
         state.plane.create_account(&context, new, once).await
     })
     .await
+}
+
+/// `GET /v1/accounts`: a page of the caller's own account and those below it.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Caller(context): Caller,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let asked = query.page()?;
+    query.finish()?;
+    let page = state.plane.list_accounts(&context, &asked.request()?).await?;
+    let data = page.items.iter().map(encode_account).collect::<Result<_, Error>>()?;
+    let list = List { data, next_cursor: page.next };
+    Ok(reply::json(StatusCode::OK, reply::JSON, &list))
 }
 
 /// `GET /v1/accounts/{id}`: the caller's own account, or one below it.

@@ -1,5 +1,6 @@
 //! Tenantry's own API.
 
+pub(crate) mod account_changes;
 pub(crate) mod accounts;
 pub(crate) mod bulk;
 pub(crate) mod import;

@@ -86,6 +86,9 @@ fn describe(refusal: &Refusal) -> Description {
         Refusal::BodyNotSupported => {
             (StatusCode::BAD_REQUEST, "body_not_supported", "this call takes no such member")
         }
+        Refusal::NoValidFields => {
+            (StatusCode::BAD_REQUEST, "no_valid_fields", "the body names nothing to change")
+        }
         Refusal::HeadTooLarge => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head_too_large",
@@ -127,6 +130,7 @@ fn describe_core(error: &Error) -> Description {
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict_code(*conflict)),
         Error::SecretAlreadyDelivered { .. } => (StatusCode::CONFLICT, "secret_already_delivered"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
+        Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, "concurrency_exceeded"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
@@ -153,6 +157,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::GrantExceedsOwn => "grant_exceeds_own",
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
+        Denial::OwnAccount => "own_account",
         Denial::NoOrganization => "no_organization",
         Denial::ClientGeneratedId => "client_generated_id",
     }
@@ -164,6 +169,7 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::Taken => "taken",
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
+        Conflict::Provisioning => "account_provisioning",
         Conflict::NotActive => "organization_not_active",
         Conflict::IdempotencyKeyReused => "idempotency_key_reused",
         Conflict::IdempotencyKeyInUse | Conflict::Repeated => "idempotency_key_in_use",

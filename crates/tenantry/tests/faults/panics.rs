@@ -8,7 +8,7 @@ mod panicking;
 
 use crate::support::say;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use panicking::Panicking;
 use serde_json::{Value, json};
@@ -132,6 +132,9 @@ async fn perform(
         "/operator/organizations/{id}/suspended" => json!({ "suspended": false }),
         "/operator/organizations/{id}/entitlement" => {
             json!({ "entitlement": "sub_accounts", "given": true })
+        }
+        "/v1/accounts/{id}" | "/sub-accounts/{id}" if route.method == Method::PATCH => {
+            json!({ "name": "x" })
         }
         _ => Value::Null,
     };

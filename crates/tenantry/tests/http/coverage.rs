@@ -13,10 +13,15 @@ fn event(route: &Route) -> &'static str {
             "/v1/accounts" | "/v1/accounts/bulk" | "/sub-accounts/create" | "/api/v1/accounts",
         ) => "account.created",
         ("POST", "/v1/keys/import") => "key.imported",
+        ("PATCH", "/v1/accounts/{id}" | "/sub-accounts/{id}") => "account.updated",
+        ("POST", "/v1/accounts/{id}/suspend" | "/operator/organizations/{id}/suspended") => {
+            "account.suspended"
+        }
+        ("POST", "/v1/accounts/{id}/resume") => "account.resumed",
+        ("POST", "/v1/accounts/{id}/close") | ("DELETE", "/sub-accounts/{id}") => "account.closed",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
         ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
-        ("POST", "/operator/organizations/{id}/suspended") => "account.suspended",
         ("POST", "/operator/organizations/{id}/entitlement") => "entitlement.taken",
         ("POST", "/operator/tokens") => "token.issued",
         ("POST", "/operator/platform-keys") => "platform_key.created",
@@ -27,11 +32,25 @@ fn event(route: &Route) -> &'static str {
 /// A request that the route carries out, and its caller's token where it has one.
 async fn perform(app: &TestApp, route: &Route) -> u16 {
     let organization = json!({ "organization": "o", "name": "n", "email": "e@example.com" });
+    // No body but where something is changed.
+    let change =
+        if route.method == Method::PATCH { json!({ "name": "changed" }) } else { Value::Null };
     let (id, body) = match route.path {
         "/v1/keys/{id}" | "/v1/keys/{id}/revoke" => {
             (app.sub_account("k").await.key_id, Value::Null)
         }
-        "/v1/accounts/{id}" => (app.sub_account("a").await.id, Value::Null),
+        "/v1/accounts/{id}" | "/v1/accounts/{id}/suspend" | "/v1/accounts/{id}/close" => {
+            (app.sub_account("a").await.id, change)
+        }
+        "/v1/accounts/{id}/resume" => {
+            let id = app.sub_account("a").await.id;
+            let path = format!("/v1/accounts/{id}/suspend");
+            assert_eq!(app.owner().post(&path, Value::Null).await.status, 200);
+            (id, Value::Null)
+        }
+        "/sub-accounts/{id}" | "/sub-accounts/{id}/usage" => {
+            (app.sub_account("a").await.uuid, change)
+        }
         "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
         "/v1/accounts/bulk" => (String::new(), json!({ "accounts": [{ "name": "x" }] })),
         "/api/v1/accounts" => (

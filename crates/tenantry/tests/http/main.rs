@@ -1,6 +1,8 @@
 //! The HTTP suite: the whole surface in process, on a real store, with a clock and randomness that
 //! the tests own. Numbers in test names are the abuse cases of `docs/design/security.md`.
 
+mod account_status;
+mod accounts;
 mod authentication;
 mod bulk;
 mod contracts;
@@ -19,6 +21,7 @@ mod misses;
 mod openapi;
 mod operator;
 mod service_accounts;
+mod sub_accounts;
 mod support;
 mod tenancy;
 mod verification;

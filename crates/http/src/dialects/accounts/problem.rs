@@ -114,7 +114,7 @@ fn describe(refusal: &Refusal) -> Description {
             "Target too long",
             "the request's target is longer than 8 kB",
         ),
-        Refusal::InvalidTenant | Refusal::BodyNotSupported => (
+        Refusal::InvalidTenant | Refusal::BodyNotSupported | Refusal::NoValidFields => (
             StatusCode::BAD_REQUEST,
             "invalid_request",
             "Invalid request",
@@ -176,6 +176,9 @@ fn describe_core(error: &Error) -> Description {
         }
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached", "Limit reached"),
+        Error::ConcurrencyExceeded { .. } => {
+            (StatusCode::CONFLICT, "concurrency_exceeded", "Limit exceeded")
+        }
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
         }

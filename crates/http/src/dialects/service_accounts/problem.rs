@@ -56,6 +56,7 @@ fn describe(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
         Refusal::UriTooLong => {
             (StatusCode::URI_TOO_LONG, "Request target too long", "INVALID_REQUEST")
         }
+        Refusal::NoValidFields => invalid("No valid fields provided"),
         Refusal::InvalidTenant => invalid("x-tenantid must be one UUID"),
         Refusal::BodyNotSupported => (
             StatusCode::BAD_REQUEST,
@@ -93,7 +94,9 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::CONFLICT, "Secret already delivered", "SECRET_ALREADY_DELIVERED")
         }
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict", "INVALID_REQUEST"),
-        Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED"),
+        Error::LimitReached { .. } | Error::ConcurrencyExceeded { .. } => {
+            (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED")
+        }
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", "RATE_LIMITED")
         }

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::accounts::{
-    AccountLimits, ConcurrentCalls, CreatedAccount, Entitlement, FirstKey, NewAccount,
+    Account, AccountLimits, ConcurrentCalls, CreatedAccount, Entitlement, FirstKey, NewAccount,
     NewPlacement, Profile,
 };
 use tenantry_core::database::{DatabaseParts, DatabasePort, NewDatabase};
@@ -30,8 +30,10 @@ pub(crate) async fn create(
     body: JsonBody,
 ) -> Result<Response, Refusal> {
     let new = decode(&body.value)?;
-    let encode =
-        |created: &CreatedAccount| reply::keepable(StatusCode::OK, reply::JSON, &encode(created)?);
+    let encode = |created: &CreatedAccount| {
+        let CreatedAccount { account, root, secret, .. } = created;
+        reply::keepable(StatusCode::OK, reply::JSON, &encode(account, root, Some(secret.reveal()))?)
+    };
     once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
         state.plane.create_account(&context, new, once).await
     })
@@ -81,11 +83,11 @@ fn decode(body: &Json) -> Result<NewAccount, Error> {
     }
 }
 
-fn violation(field: &'static str, problem: Problem) -> Violation {
+pub(super) fn violation(field: &'static str, problem: Problem) -> Violation {
     Violation { field: field.into(), problem }
 }
 
-fn decode_concurrent_calls(body: &Json) -> Result<Option<ConcurrentCalls>, Problem> {
+pub(super) fn decode_concurrent_calls(body: &Json) -> Result<Option<ConcurrentCalls>, Problem> {
     let range = Problem::OutOfRange(1, limits::CONCURRENT_CALLS_MAX.into());
     match body.get("allow_concurrent_calls") {
         None | Some(Json::Null) => Ok(None),
@@ -146,7 +148,7 @@ pub(crate) struct Reply<'a> {
     name: &'a str,
     user_id: String,
     organization_id: String,
-    api_key: &'a str,
+    api_key: Option<&'a str>,
     multi_tenant: bool,
     db_host: Option<&'a str>,
     db_name: Option<&'a str>,
@@ -158,25 +160,26 @@ pub(crate) struct Reply<'a> {
     updated_at: String,
 }
 
-fn encode(created: &CreatedAccount) -> Result<Reply<'_>, Error> {
-    let account = &created.account;
+/// A sub-account under `root`, with its key's plaintext where that was just made.
+pub(super) fn encode<'a>(
+    account: &'a Account,
+    root: &Account,
+    api_key: Option<&'a str>,
+) -> Result<Reply<'a>, Error> {
     let time = |at| reply::format(at, "%Y-%m-%dT%H:%M:%SZ");
     Ok(Reply {
         id: account.id.to_uuid(),
         name: account.name.as_str(),
         user_id: account.created_by.to_uuid(),
-        organization_id: created.root.id.to_uuid(),
-        api_key: created.secret.reveal(),
+        organization_id: root.id.to_uuid(),
+        api_key,
         multi_tenant: false,
         db_host: None,
         db_name: None,
         db_port: None,
         db_user: None,
         db_password: None,
-        allow_concurrent_calls: account
-            .limits
-            .effective_concurrent_calls(&created.root.limits)
-            .get(),
+        allow_concurrent_calls: account.limits.effective_concurrent_calls(&root.limits).get(),
         created_at: time(account.created_at)?,
         updated_at: time(account.updated_at)?,
     })

@@ -15,8 +15,42 @@ pub(crate) struct Body<'a> {
     message: &'a str,
 }
 
+/// A body that names nothing to change, in the contract's own words.
+#[derive(Serialize)]
+struct NoValidFields {
+    error: &'static str,
+    status: &'static str,
+}
+
+/// More concurrent calls than the account has to give, in the contract's own words.
+#[derive(Serialize)]
+struct ConcurrencyExceeded {
+    message: &'static str,
+    details: ConcurrencyDetails,
+}
+
+#[derive(Serialize)]
+struct ConcurrencyDetails {
+    requested: u32,
+    available: u32,
+    account_limit: u32,
+    subaccount_usage: u32,
+}
+
 /// The body of a refusal.
 pub(crate) fn render(refusal: &Refusal) -> Response {
+    if let Refusal::NoValidFields = refusal {
+        let body = NoValidFields { error: "No valid fields provided", status: "failure" };
+        return reply::json(StatusCode::BAD_REQUEST, reply::JSON, &body);
+    }
+    if let Refusal::Core(error) = refusal
+        && let Error::ConcurrencyExceeded { requested, available, account_limit, given } = **error
+    {
+        let details =
+            ConcurrencyDetails { requested, available, account_limit, subaccount_usage: given };
+        let body = ConcurrencyExceeded { message: "Concurrency limit exceeded", details };
+        return reply::json(StatusCode::BAD_REQUEST, reply::JSON, &body);
+    }
     let (status, message) = describe(refusal);
     reply::json(status, reply::JSON, &Body { error: status.as_u16(), message: &message })
 }
@@ -32,7 +66,7 @@ fn describe(refusal: &Refusal) -> (StatusCode, String) {
         Refusal::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Request body too large"),
         Refusal::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "Request body timed out"),
         Refusal::UriTooLong => (StatusCode::URI_TOO_LONG, "Request target too long"),
-        Refusal::InvalidTenant | Refusal::BodyNotSupported => {
+        Refusal::InvalidTenant | Refusal::BodyNotSupported | Refusal::NoValidFields => {
             (StatusCode::BAD_REQUEST, "Invalid request")
         }
         Refusal::HeadTooLarge => {
@@ -65,6 +99,9 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         }
         Error::Conflict(_) => (StatusCode::CONFLICT, "Conflict"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "Limit reached"),
+        Error::ConcurrencyExceeded { .. } => {
+            (StatusCode::BAD_REQUEST, "Concurrency limit exceeded")
+        }
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "A separate database is not available yet")
@@ -86,6 +123,7 @@ const fn denied(denial: &Denial) -> &'static str {
         | Denial::GrantExceedsOwn
         | Denial::Role
         | Denial::TenantMismatch
+        | Denial::OwnAccount
         | Denial::OperatorOnly
         | Denial::NoOrganization
         | Denial::ClientGeneratedId => "Insufficient permissions",

@@ -72,6 +72,7 @@ pub(crate) struct Organization {
 #[derive(Clone, Debug)]
 pub(crate) struct SubAccount {
     pub(crate) id: String,
+    pub(crate) uuid: String,
     pub(crate) key_id: String,
     pub(crate) key: String,
 }
@@ -198,6 +199,7 @@ impl TestApp {
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
         SubAccount {
             id: reply.text_at("/account/id").to_owned(),
+            uuid: reply.text_at("/account/account_uuid").to_owned(),
             key_id: reply.text_at("/key/id").to_owned(),
             key: reply.text_at("/key/secret").to_owned(),
         }
@@ -297,6 +299,10 @@ impl Client<'_> {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PATCH, path, body.to_string().into_bytes()).await
     }
 
     /// Any bytes as a body.

@@ -1,0 +1,106 @@
+//! Changing what is written about an account.
+
+use super::change::{Done, Which};
+use super::{Account, AccountStatus, ConcurrentCalls, Profile};
+use crate::Plane;
+use crate::actor::Context;
+use crate::audit::Action;
+use crate::clock::Timestamp;
+use crate::error::{Conflict, Error, Result};
+use crate::ids::AccountId;
+use crate::permissions::Right;
+use crate::text::{Line, Metadata, Name};
+
+/// What is to become of an account's record. What is not named stays.
+#[derive(Debug, Default)]
+pub struct AccountChanges {
+    /// Its name.
+    pub name: Option<Name>,
+    /// Attributes of its profile by their index in [`Profile::FIELDS`]; none takes one out.
+    pub profile: Vec<(usize, Option<Line>)>,
+    /// The caller's own object, as a whole.
+    pub metadata: Option<Metadata>,
+    /// Its concurrent calls; for whoever is above it.
+    pub concurrent_calls: Option<ConcurrentCalls>,
+}
+
+impl AccountChanges {
+    /// Makes the changes and names the fields that differ now.
+    fn make(&self, account: &mut Account) -> Vec<String> {
+        let mut fields = Vec::new();
+        if let Some(name) = self.name.as_ref().filter(|name| **name != account.name) {
+            account.name = name.clone();
+            fields.push("name".to_owned());
+        }
+        for (index, value) in &self.profile {
+            let before = account.profile.clone();
+            account.profile.set(*index, value.clone());
+            if account.profile != before {
+                fields.push(format!("profile.{}", Profile::FIELDS[*index]));
+            }
+        }
+        if let Some(metadata) = self.metadata.as_ref().filter(|new| **new != account.metadata) {
+            account.metadata = metadata.clone();
+            fields.push("metadata".to_owned());
+        }
+        if self.concurrent_calls.is_some()
+            && self.concurrent_calls != account.limits.concurrent_calls
+        {
+            account.limits.concurrent_calls = self.concurrent_calls;
+            fields.push("limits.concurrent_calls".to_owned());
+        }
+        fields
+    }
+}
+
+impl Plane {
+    /// Changes the record of an account that the caller may change: their own or one below it.
+    ///
+    /// # Errors
+    /// Not found, a missing permission, [`Conflict::Closed`];
+    /// [`crate::error::Denial::OwnAccount`] and [`Error::ConcurrencyExceeded`] for its limit.
+    pub async fn update_account(
+        &self,
+        context: &Context,
+        id: AccountId,
+        changes: &AccountChanges,
+    ) -> Result<Account> {
+        self.update(context, id, changes, Which::Any).await
+    }
+
+    /// As [`Self::update_account`], of an account that the caller can mean.
+    pub(super) async fn update(
+        &self,
+        context: &Context,
+        id: AccountId,
+        changes: &AccountChanges,
+        which: Which,
+    ) -> Result<Account> {
+        let root = context.actor.organization()?;
+        let above = match changes.concurrent_calls {
+            Some(calls) => Some((calls, self.organization(root).await?.limits)),
+            None => None,
+        };
+        let change = |account: &mut Account, now: Timestamp| {
+            which.require(account)?;
+            context.actor.require(Right::AccountsWrite)?;
+            if let Some((calls, limits)) = &above {
+                context.actor.require_above(account.id)?;
+                if account.parent.is_some() {
+                    limits.admit(*calls)?;
+                }
+            }
+            if account.status == AccountStatus::Closed {
+                return Err(Error::Conflict(Conflict::Closed));
+            }
+            let fields = changes.make(account);
+            if fields.is_empty() {
+                return Ok(None);
+            }
+            account.touch(now);
+            Ok(Some(Done::to_fields(Action::AccountUpdated, fields)))
+        };
+        let (account, _) = self.change_account(context, (root, id), change).await?;
+        Ok(account)
+    }
+}

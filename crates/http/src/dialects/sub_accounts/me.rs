@@ -1,0 +1,50 @@
+//! `GET /user/me`
+
+use crate::app::AppState;
+use crate::caller::Caller;
+use crate::refusal::Refusal;
+use crate::reply;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tenantry_core::accounts::ConcurrentCalls;
+use tenantry_core::text::{Line, Name};
+
+#[derive(Serialize)]
+struct Me<'a> {
+    id: String,
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+    /// Money is not the plane's.
+    wallet: Option<u64>,
+    concurrency: Concurrency,
+}
+
+#[derive(Serialize)]
+struct Concurrency {
+    /// Null where nothing caps the account.
+    max: Option<u32>,
+    /// Calls are counted by their leases, of which there are none yet.
+    current: u32,
+}
+
+/// The person behind the key, and the calls that its account may have at once.
+pub(crate) async fn me(
+    State(state): State<AppState>,
+    Caller(context): Caller,
+) -> Result<Response, Refusal> {
+    let caller = state.plane.find_caller(&context).await?;
+    let member = &caller.member;
+    let me = Me {
+        id: member.id.to_uuid(),
+        name: member.name.as_ref().map(Name::as_str),
+        email: member.email.as_ref().map(Line::as_str),
+        wallet: None,
+        concurrency: Concurrency {
+            max: caller.concurrent_calls.map(ConcurrentCalls::get),
+            current: 0,
+        },
+    };
+    Ok(reply::json(StatusCode::OK, reply::JSON, &me))
+}
