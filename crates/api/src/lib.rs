@@ -6,5 +6,7 @@
 
 pub mod accounts;
 pub mod keys;
+pub mod list;
 pub mod operator;
+pub mod patch;
 pub mod problem;

@@ -19,6 +19,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod members;
+pub mod page;
 pub mod permissions;
 pub mod plane;
 pub mod realms;

@@ -53,8 +53,10 @@ pub const WRITE_PROBE_EVERY: Duration = Duration::from_secs(1);
 pub const BULK_ACCOUNTS_MAX: usize = 1_000;
 /// Most values of a JSON document on a bulk route.
 pub const BULK_JSON_NODES_MAX: usize = 20_000;
-/// Organizations in one page of a list.
+/// Entries in one page of a list.
 pub const LIST_PAGE_MAX: u32 = 100;
+/// Longest cursor that is looked at, in characters.
+pub const CURSOR_BYTES_MAX: usize = 64;
 /// Attempts at a change that another change overtook, or at a name or id that was taken.
 pub const RETRIES_MAX: u32 = 8;
 /// Longest password of a customer's database, in bytes.

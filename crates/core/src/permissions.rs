@@ -159,14 +159,14 @@ impl PermissionSet {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grants {
     set: PermissionSet,
-    rights: u8,
+    rights: u16,
 }
 
 impl Grants {
     /// What `set` grants.
     #[must_use]
     pub fn new(set: PermissionSet) -> Self {
-        let bit = |right: &Right| u8::from(right.is_granted_by(&set)) << *right as u8;
+        let bit = |right: &Right| u16::from(right.is_granted_by(&set)) << *right as u8;
         let rights = Right::ALL.iter().map(bit).sum();
         Self { set, rights }
     }
@@ -191,22 +191,34 @@ pub enum Right {
     AccountsRead,
     /// `tenantry.accounts:write`
     AccountsWrite,
+    /// `tenantry.keys:read`
+    KeysRead,
     /// `tenantry.keys:write`
     KeysWrite,
     /// `tenantry.keys:verify`
     KeysVerify,
+    /// `tenantry.service_accounts:read`
+    ServiceAccountsRead,
     /// `tenantry.service_accounts:write`
     ServiceAccountsWrite,
+    /// `tenantry.audit:read`
+    AuditRead,
+    /// `tenantry.usage:read`
+    UsageRead,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::AccountsRead,
         Self::AccountsWrite,
+        Self::KeysRead,
         Self::KeysWrite,
         Self::KeysVerify,
+        Self::ServiceAccountsRead,
         Self::ServiceAccountsWrite,
+        Self::AuditRead,
+        Self::UsageRead,
     ];
 
     /// The permission's text.
@@ -215,9 +227,13 @@ impl Right {
         match self {
             Self::AccountsRead => "tenantry.accounts:read",
             Self::AccountsWrite => "tenantry.accounts:write",
+            Self::KeysRead => "tenantry.keys:read",
             Self::KeysWrite => "tenantry.keys:write",
             Self::KeysVerify => "tenantry.keys:verify",
+            Self::ServiceAccountsRead => "tenantry.service_accounts:read",
             Self::ServiceAccountsWrite => "tenantry.service_accounts:write",
+            Self::AuditRead => "tenantry.audit:read",
+            Self::UsageRead => "tenantry.usage:read",
         }
     }
 

@@ -19,8 +19,11 @@ pub(crate) struct Caller(pub(crate) Context);
 /// The operator, on their own socket.
 pub(crate) struct Operator(pub(crate) Context);
 
-/// The single variable segment of a path.
+/// The first variable segment of a path.
 pub(crate) struct PathSegment(pub(crate) Box<str>);
+
+/// The two variable segments of a path.
+pub(crate) struct PathSegments(pub(crate) Box<str>, pub(crate) Box<str>);
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Refusal;
@@ -54,6 +57,17 @@ impl FromRequestParts<AppState> for PathSegment {
         let parameters = parts.extensions.get::<PathParameters>();
         let segment = parameters.and_then(|parameters| parameters.0.first()).cloned();
         segment.map(Self).ok_or_else(|| Error::internal("the path has no variable segment").into())
+    }
+}
+
+impl FromRequestParts<AppState> for PathSegments {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Refusal> {
+        match parts.extensions.get::<PathParameters>().map(|parameters| &parameters.0[..]) {
+            Some([first, second]) => Ok(Self(first.clone(), second.clone())),
+            _ => Err(Error::internal("the path has not two variable segments").into()),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod caller;
 mod dialects;
 mod health;
 mod native;
+mod query;
 mod refusal;
 mod reply;
 mod routes;

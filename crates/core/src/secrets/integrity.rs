@@ -91,7 +91,7 @@ impl<T: Protected> Sealed<T> {
 }
 
 fn mac_of<T: Protected>(record: &T, secrets: &Secrets) -> hmac::Tag {
-    let mut writer = MacWriter(Vec::with_capacity(MAC_INPUT_BYTES));
+    let mut writer = MacWriter::new();
     writer.text(T::TABLE);
     record.write_to(&mut writer);
     hmac::sign(secrets.seal_key(T::KEY), &writer.0)
@@ -105,6 +105,14 @@ const MAC_INPUT_BYTES: usize = 512;
 pub struct MacWriter(Vec<u8>);
 
 impl MacWriter {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(MAC_INPUT_BYTES))
+    }
+
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Some bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.0.push(1);

@@ -87,6 +87,7 @@ pub struct Secrets {
     tag_key: hmac::Key,
     row_key: hmac::Key,
     audit_key: hmac::Key,
+    cursor_key: hmac::Key,
 }
 
 impl Secrets {
@@ -98,6 +99,7 @@ impl Secrets {
             tag_key: hmac::Key::new(hmac::HMAC_SHA256, &material.pepper[..]),
             row_key: derive(&material.pepper, b"tenantry row seal v1"),
             audit_key: derive(&material.pepper, b"tenantry audit seal v1"),
+            cursor_key: derive(&material.pepper, b"tenantry cursor v1"),
         }
     }
 
@@ -117,6 +119,13 @@ impl Secrets {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(context.sign().as_ref());
         Tag(bytes)
+    }
+
+    /// Authenticates the cursor of a list: HMAC-SHA-256 of what was written.
+    pub(crate) fn cursor_mac(&self, writer: &MacWriter) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hmac::sign(&self.cursor_key, writer.written()).as_ref());
+        bytes
     }
 
     fn seal_key(&self, key: SealKey) -> &hmac::Key {
