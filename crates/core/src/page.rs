@@ -82,7 +82,7 @@ impl Plane {
         let shown = usize::try_from(request.limit).unwrap_or(usize::MAX);
         let more = rows.len() > shown;
         rows.truncate(shown);
-        let last = rows.last().filter(|_| more).map(|(id, _)| *id);
+        let shown_last = rows.last().filter(|_| more).map(|(id, _)| *id);
         let mut items = Vec::with_capacity(rows.len());
         for (_, row) in rows {
             match row.and_then(|row| row.open(&self.secrets)) {
@@ -91,7 +91,7 @@ impl Plane {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Page { items, next: last.map(|id| seal(&self.secrets, list, id)) })
+        Ok(Page { items, next: shown_last.map(|id| seal(&self.secrets, list, id)) })
     }
 }
 
