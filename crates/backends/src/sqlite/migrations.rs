@@ -14,11 +14,18 @@ struct Migration {
 }
 
 /// Every migration, numbered from 1 without gaps.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "initial",
-    sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "initial",
+        sql: include_str!("../../migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "rotation",
+        sql: include_str!("../../migrations/sqlite/0002_rotation.sql"),
+    },
+];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version
 /// has. `now` is noted beside each migration that is applied.

@@ -7,8 +7,10 @@ mod backend;
 mod changes;
 mod credentials;
 mod health;
+mod keys;
 mod members;
 mod on_sqlite;
+mod rotations;
 mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;

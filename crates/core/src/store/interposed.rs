@@ -8,6 +8,7 @@ use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId};
 use crate::members::Member;
+use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
@@ -88,12 +89,31 @@ interpose! {
     }
     CredentialStore {
         change insert_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        change insert_key(key: &Sealed<Credential>, max: u32, commit: Commit) -> Committed;
         read find_credential_by_tag(tag: &Tag) -> Option<Found>;
         read find_credential(
             root: AccountId,
             id: CredentialId,
         ) -> Option<Unverified<Credential>>;
         change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        read list_keys(
+            root: AccountId,
+            account: AccountId,
+            after: Option<CredentialId>,
+            limit: u32,
+        ) -> Listed<Credential>;
+        read list_lineage(
+            root: AccountId,
+            lineage: CredentialId,
+            now: Timestamp,
+            limit: u32,
+        ) -> Listed<Credential>;
+        change rotate_credential(
+            new: &Sealed<Credential>,
+            replaces: &[Sealed<Credential>],
+            commit: Commit,
+        ) -> Committed;
+        change update_credentials(credentials: &[Sealed<Credential>], commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
         read find_revision(root: AccountId) -> Revision;
     }

@@ -146,7 +146,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::Permission(_) | Denial::Role => "insufficient_permissions",
         Denial::SubAccountsDoNotNest => "subaccounts_cannot_nest",
         Denial::NotEntitled(_) => "not_entitled",
-        Denial::GrantExceedsOwn => "grant_exceeds_own",
+        Denial::GrantExceedsOwn | Denial::EndExceedsOwn => "grant_exceeds_own",
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
         Denial::NoOrganization => "no_organization",
@@ -161,6 +161,9 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
         Conflict::NotActive => "organization_not_active",
+        Conflict::KeyRevoked => "key_revoked",
+        Conflict::KeyExpired => "key_expired",
+        Conflict::KeySuperseded => "key_superseded",
         Conflict::WrongType => "wrong_type",
     }
 }
