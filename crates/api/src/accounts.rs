@@ -1,6 +1,6 @@
 //! Accounts.
 
-use crate::keys::{CreatedKey, NewKey};
+use crate::keys::{Key, NewKey};
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -144,5 +144,5 @@ pub struct CreatedAccount<'a> {
     /// The account.
     pub account: Account<'a>,
     /// Its first key, with the secret that is shown here and nowhere else.
-    pub key: CreatedKey<'a>,
+    pub key: Key<'a>,
 }

@@ -123,9 +123,16 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts"                             Native Key Writes native::accounts::create;
     POST "/v1/accounts/bulk"                        Native Key Writes native::bulk::create;
     GET  "/v1/accounts/{id}"                        Native Key Reads  native::accounts::find;
+    POST "/v1/accounts/{id}/keys"                   Native Key Writes native::keys::create;
+    GET  "/v1/accounts/{id}/keys"                   Native Key Reads  native::keys::list;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
-    POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
+    GET  "/v1/keys/{id}"                            Native Key Reads  native::keys::find;
+    PATCH "/v1/keys/{id}"                           Native Key Writes native::keys::update;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
+    POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
+    POST "/v1/keys/{id}/disable"                    Native Key Writes native::keys::disable;
+    POST "/v1/keys/{id}/enable"                     Native Key Writes native::keys::enable;
+    POST "/v1/keys/{id}/rotate"                     Native Key Writes native::keys::rotate;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
     POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;
@@ -143,6 +150,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
     POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
     POST "/operator/platform-keys"                  Native Operator Writes admin::platform_keys::create;
+    GET  "/operator/platform-keys"                  Native Operator Reads  admin::platform_keys::list;
 };
 
 /// Variable segments of a path, in order.

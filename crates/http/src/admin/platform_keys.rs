@@ -5,6 +5,7 @@ use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::Operator;
 use crate::native::{self, keys};
+use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -29,4 +30,16 @@ pub(crate) async fn create(
     let created = state.plane.create_platform_key(&context, name).await?;
     let reply = keys::encode_created_key(&created.key, &created.secret)?;
     Ok(reply::json(StatusCode::CREATED, reply::JSON, &reply))
+}
+
+/// A page of platform keys.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Operator(context): Operator,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let asked = query.page()?;
+    query.finish()?;
+    let page = state.plane.list_platform_keys(&context, &asked.request()?).await?;
+    Ok(reply::json(StatusCode::OK, reply::JSON, &keys::encode_keys(&page)?))
 }
