@@ -137,6 +137,7 @@ pub const ROUTES: &[Route] = routes! {
 
     POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;
     POST "/api/v1/accounts"                         Accounts Key Writes accounts::create::create;
+    GET  "/api/v1/api_keys/{id}"                    Accounts Key Reads accounts::api_keys::find;
     POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Writes service_accounts::create::create;
 
     GET  "/livez"                                   Native Open Reads health::live;

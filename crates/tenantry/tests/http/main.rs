@@ -1,6 +1,7 @@
 //! The HTTP suite: the whole surface in process, on a real store, with a clock and randomness that
 //! the tests own. Numbers in test names are the abuse cases of `docs/design/security.md`.
 
+mod api_keys;
 mod authentication;
 mod bulk;
 mod contracts;
