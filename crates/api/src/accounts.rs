@@ -1,6 +1,6 @@
 //! Accounts.
 
-use crate::keys::{CreatedKey, NewKey};
+use crate::keys::{Key, NewKey};
 use crate::patch::Patch;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -27,42 +27,52 @@ pub struct CreateAccount<'a> {
 }
 
 /// Body of `PATCH /v1/accounts/{id}`: what is not named stays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct UpdateAccount<'a> {
     /// 1 to 100 characters.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub name: Patch<String>,
     /// Optional attributes, each by itself; null takes all of them out.
     #[serde(default)]
+    #[schema(value_type = Option<UpdateProfile>)]
     pub profile: Patch<UpdateProfile>,
     /// A JSON object of the caller's own, which takes the place of the one before; at most 16 kB.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Patch<&'a RawValue>,
 }
 
 /// Optional attributes of an account, to be changed.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct UpdateProfile {
     /// Company name.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub company: Patch<String>,
     /// VAT number.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub vat: Patch<String>,
     /// Country.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub country: Patch<String>,
     /// Street address.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub address: Patch<String>,
     /// City.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub city: Patch<String>,
     /// State or province.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub state: Patch<String>,
     /// Postal code.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     pub zip_code: Patch<String>,
 }
 
@@ -189,5 +199,5 @@ pub struct CreatedAccount<'a> {
     /// The account.
     pub account: Account<'a>,
     /// Its first key, with the secret that is shown here and nowhere else.
-    pub key: CreatedKey<'a>,
+    pub key: Key<'a>,
 }

@@ -1,12 +1,13 @@
 //! Keys and verification.
 
 use crate::accounts::Account;
+use crate::patch::Patch;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-/// A key to make.
+/// The first key of an account to make.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewKey {
     /// A name.
@@ -17,9 +18,60 @@ pub struct NewKey {
     pub expires_at: Option<String>,
 }
 
-/// A key that was made.
+/// Body of `POST /v1/accounts/{id}/keys`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateKey<'a> {
+    /// `native`, `sub_account` or `account`; as the account's first key unless given.
+    pub format: Option<String>,
+    /// A name.
+    pub name: Option<String>,
+    /// What it may do, `resource:action`; at most 64; `*:*` unless given.
+    pub permissions: Option<Vec<String>>,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+    /// Addresses and networks that it may come from; at most 64; anywhere unless given.
+    pub allowed_ips: Option<Vec<String>>,
+    /// A JSON object of the caller's own, at most 16 kB.
+    #[serde(borrow)]
+    #[schema(value_type = Object)]
+    pub metadata: Option<&'a RawValue>,
+}
+
+/// Body of `PATCH /v1/keys/{id}`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct UpdateKey<'a> {
+    /// A name; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub name: Patch<String>,
+    /// What it may do. Cannot be null.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub permissions: Patch<Vec<String>>,
+    /// When it ends; null for never.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Patch<String>,
+    /// Addresses and networks that it may come from; null for anywhere.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub allowed_ips: Patch<Vec<String>>,
+    /// The whole object; null for an empty one.
+    #[serde(default, borrow)]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Patch<&'a RawValue>,
+}
+
+/// Body of `POST /v1/keys/{id}/rotate`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct RotateKey {
+    /// For how long the old key goes on, 0 to 2,592,000 seconds; with 0 it is revoked.
+    pub grace_seconds: i64,
+}
+
+/// A key.
 #[derive(Serialize, ToSchema)]
-pub struct CreatedKey<'a> {
+pub struct Key<'a> {
     /// `key_…`
     pub id: String,
     /// The account that it belongs to; null for a platform key.
@@ -32,20 +84,47 @@ pub struct CreatedKey<'a> {
     pub start: &'a str,
     /// What it may do.
     pub permissions: Vec<&'a str>,
+    /// Networks that it may come from; empty for anywhere.
+    pub allowed_ips: Vec<String>,
+    /// The caller's own object.
+    #[schema(value_type = Object)]
+    pub metadata: &'a RawValue,
     /// `active`, `disabled` or `revoked`.
     pub status: &'static str,
     /// When it ends.
     pub expires_at: Option<String>,
+    /// The first key of the line that rotations made: its own id where it is the first.
+    pub lineage: String,
+    /// The key that took its place when it was rotated.
+    pub superseded_by: Option<String>,
+    /// When a rotated key ends, if it does not before.
+    pub grace_expires_at: Option<String>,
     /// When it was made.
     pub created_at: String,
-    /// The key itself: shown here and nowhere else.
-    pub secret: &'a str,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+    /// When it was last found valid, or made a call of its own; up to a minute late.
+    pub last_used_at: Option<String>,
+    /// The key itself: shown once, in the reply that made it; null ever after.
+    pub secret: Option<&'a str>,
 }
 
-impl std::fmt::Debug for CreatedKey<'_> {
+impl std::fmt::Debug for Key<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// Reply of `POST /v1/keys/{id}/rotate`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RotatedKey<'a> {
+    /// The key that took its place, with its secret.
+    pub key: Key<'a>,
+    /// The key that was rotated.
+    pub superseded: Key<'a>,
+    /// By when what the rotation ends has ended on every node.
+    #[serde(flatten)]
+    pub effective: Option<Effective>,
 }
 
 /// Body of `POST /v1/keys/verify`: `key`, or `client_id` and `client_secret`.

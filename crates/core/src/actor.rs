@@ -1,5 +1,6 @@
 //! Who asks: the actor of a request, and what that actor may reach and do.
 
+use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::permissions::{Grants, PermissionSet, Right};
@@ -44,6 +45,9 @@ pub struct KeyActor {
     pub scope: Scope,
     /// What it may do there.
     pub grants: Arc<Grants>,
+    /// The key's own end. A grace after a rotation is no end of this kind: whoever holds the key
+    /// is to have its successor by then.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What a key reaches.
@@ -184,6 +188,21 @@ impl Actor {
             Err(Error::Forbidden(Denial::OwnAccount))
         } else {
             Ok(())
+        }
+    }
+
+    /// Refuses to let a key make or prolong one that outlives it: for ever is longer than any time.
+    ///
+    /// # Errors
+    /// [`Denial::EndExceedsOwn`].
+    pub fn require_end(&self, end: Option<Timestamp>) -> Result<()> {
+        let Self::Key(KeyActor { expires_at: Some(own), .. }) = self else {
+            return Ok(());
+        };
+        if end.is_some_and(|end| end <= *own) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::EndExceedsOwn))
         }
     }
 

@@ -136,6 +136,9 @@ pub enum Denial {
     /// A grant would exceed what the grantor has.
     #[error("nobody grants permissions that they lack")]
     GrantExceedsOwn,
+    /// A key would end later than the key that makes or prolongs it.
+    #[error("no key outlives the key that makes or prolongs it")]
+    EndExceedsOwn,
     /// The token's roles allow nothing here.
     #[error("the role tenant_admin or super_admin is required")]
     Role,
@@ -203,9 +206,24 @@ pub enum Conflict {
     /// Another node carried the same request out in the meantime: its reply is there.
     #[error("the request was carried out in the meantime")]
     Repeated,
+    /// A revoked key stays revoked.
+    #[error("the key is revoked")]
+    KeyRevoked,
+    /// A key that has ended stays ended.
+    #[error("the key has expired")]
+    KeyExpired,
+    /// A key that was rotated is not rotated again: its successor is.
+    #[error("the key was rotated already")]
+    KeySuperseded,
     /// The resource named in the request has another type.
     #[error("the resource type does not belong to this collection")]
     WrongType,
+}
+
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        Self::Conflict(conflict)
+    }
 }
 
 /// One field and what is wrong with it.

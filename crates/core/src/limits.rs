@@ -9,6 +9,12 @@ pub const CONCURRENT_CALLS_DEFAULT: u32 = 10;
 pub const CONCURRENT_CALLS_MAX: u32 = 1_000_000;
 /// Most service accounts of one root account unless configured.
 pub const SERVICE_ACCOUNTS_MAX: u32 = 100;
+/// Most keys of one account that live at once, unless configured.
+pub const KEYS_MAX: u32 = 10;
+/// Longest grace of a rotated credential.
+pub const ROTATION_GRACE_MAX: Duration = Duration::from_hours(30 * 24);
+/// Credentials of one line that are looked at when it is rotated or ended; two at most may verify.
+pub const LINEAGE_LIVE_MAX: u32 = 16;
 /// Most permissions of one credential or service account.
 pub const PERMISSIONS_MAX: usize = 64;
 /// Longest segment of a permission, in bytes.

@@ -52,6 +52,8 @@ pub struct Plane {
 pub struct Policy {
     /// What native keys begin with.
     pub key_prefix: KeyPrefix,
+    /// Most keys of one account that live at once.
+    pub keys_max: u32,
     /// Most service accounts of one organization.
     pub service_accounts_max: u32,
     /// Credentials in the verify cache.
@@ -64,6 +66,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             key_prefix: KeyPrefix::default(),
+            keys_max: limits::KEYS_MAX,
             service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
             cache_entries: limits::VERIFY_CACHE_ENTRIES,
             misses_per_second_max: limits::MISSES_PER_SECOND_MAX,

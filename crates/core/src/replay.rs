@@ -97,6 +97,11 @@ impl<'a, T> Once<'a, T> {
         Self(Some((ticket, encode)))
     }
 
+    /// Whether it is.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Puts the reply to `outcome` into the commit that makes it true. `resource` is what a
     /// repetition is told of once the reply is no longer kept.
     pub(crate) fn keep(

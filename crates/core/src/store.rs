@@ -145,6 +145,18 @@ pub trait CredentialStore: Send + Sync {
         commit: Commit,
     ) -> Result<Committed>;
 
+    /// Stores a new key of an account, unless `max` or more of its keys live when the new one is
+    /// made: neither revoked nor superseded nor at their own end.
+    ///
+    /// # Errors
+    /// `LimitReached`, before anything else; `Conflict(Taken)` where the id or tag exists.
+    async fn insert_key(
+        &self,
+        key: &Sealed<Credential>,
+        max: u32,
+        commit: Commit,
+    ) -> Result<Committed>;
+
     /// Looks a credential up by tag, with the rows that decide about it and the head of their
     /// shard of the change log, all of one instant; revoked and expired ones included.
     async fn find_credential_by_tag(&self, tag: &Tag) -> Result<Option<Found>>;
@@ -170,6 +182,49 @@ pub trait CredentialStore: Send + Sync {
     async fn update_credential(
         &self,
         credential: &Sealed<Credential>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Lists at most `limit` keys of an account of `root`'s tree by id, beginning after `after`;
+    /// the platform keys where both are [`AccountId::PLANE`].
+    async fn list_keys(
+        &self,
+        root: AccountId,
+        account: AccountId,
+        after: Option<CredentialId>,
+        limit: u32,
+    ) -> Result<Listed<Credential>>;
+
+    /// Lists the credentials of a line in `root`'s tree that may still verify at `now`: those that
+    /// are not revoked and have no grace that is over. At most `limit`.
+    async fn list_lineage(
+        &self,
+        root: AccountId,
+        lineage: CredentialId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Listed<Credential>>;
+
+    /// Stores a credential that takes the place of another, and the next version of each that it
+    /// `replaces`: all or none.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless each stored version is the one before; `Conflict(Taken)` where
+    /// the new id or tag exists.
+    async fn rotate_credential(
+        &self,
+        new: &Sealed<Credential>,
+        replaces: &[Sealed<Credential>],
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Replaces the records of several credentials by their next versions: all or none.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless each stored version is the one before.
+    async fn update_credentials(
+        &self,
+        credentials: &[Sealed<Credential>],
         commit: Commit,
     ) -> Result<Committed>;
 

@@ -67,12 +67,17 @@ impl Query {
 
     /// Takes `wait` out: whether the reply is to come only when the change holds everywhere.
     pub(crate) fn wait(&mut self) -> Result<bool, Error> {
-        let wait = self.read("wait", |text| match text {
+        self.flag("wait")
+    }
+
+    /// Takes a parameter out that is true or false; false where it is absent.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, Error> {
+        let flag = self.read(name, |text| match text {
             "true" => Some(true),
             "false" => Some(false),
             _ => None,
         })?;
-        Ok(wait.unwrap_or(false))
+        Ok(flag.unwrap_or(false))
     }
 
     /// Refuses what is left.

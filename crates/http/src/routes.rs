@@ -138,7 +138,14 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/import"                          Native Key Creates native::import::import;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;
+    POST "/v1/accounts/{id}/keys"                   Native Key Creates native::keys::create;
+    GET  "/v1/accounts/{id}/keys"                   Native Key Reads  native::keys::list;
+    GET  "/v1/keys/{id}"                            Native Key Reads  native::keys::find;
+    PATCH "/v1/keys/{id}"                           Native Key Writes native::keys::update;
     DELETE "/v1/keys/{id}"                          Native Key Writes native::keys::revoke;
+    POST "/v1/keys/{id}/disable"                    Native Key Writes native::keys::disable;
+    POST "/v1/keys/{id}/enable"                     Native Key Writes native::keys::enable;
+    POST "/v1/keys/{id}/rotate"                     Native Key Creates native::keys::rotate;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
     POST "/sub-accounts/create"                     SubAccounts Key Creates sub_accounts::create::create;
@@ -151,6 +158,7 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/sub-accounts/{id}"                     SubAccounts Key Writes sub_accounts::account::delete;
     GET  "/sub-accounts/{id}/usage"                 SubAccounts Key Reads  sub_accounts::usage::find;
     GET  "/user/me"                                 SubAccounts Key Reads  sub_accounts::me::me;
+    GET  "/api/v1/api_keys/{id}"                    Accounts Key Reads accounts::api_keys::find;
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;
@@ -166,6 +174,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
     POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
     POST "/operator/platform-keys"                  Native Operator Creates admin::platform_keys::create;
+    GET  "/operator/platform-keys"                  Native Operator Reads  admin::platform_keys::list;
 };
 
 /// Variable segments of a path, in order.

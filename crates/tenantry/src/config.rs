@@ -36,6 +36,9 @@ pub struct Settings {
     /// What native keys begin with (default: tnt)
     #[arg(long, global = true, env = "TENANTRY_KEY_PREFIX")]
     pub key_prefix: Option<String>,
+    /// Most keys of one account that live at once (default: 10)
+    #[arg(long, global = true, env = "TENANTRY_KEYS_PER_ACCOUNT_MAX")]
+    pub keys_per_account_max: Option<u32>,
     /// Most service accounts of one organization (default: 100)
     #[arg(long, global = true, env = "TENANTRY_SERVICE_ACCOUNTS_MAX")]
     pub service_accounts_max: Option<u32>,
@@ -66,6 +69,7 @@ struct File {
     metrics_listen: Option<String>,
     database_size_max: Option<u64>,
     key_prefix: Option<String>,
+    keys_per_account_max: Option<u32>,
     service_accounts_max: Option<u32>,
     cache_entries: Option<usize>,
     access_log_sample: Option<u64>,
@@ -175,6 +179,7 @@ impl Config {
                 Failure::Setting("--log-level: one of error, warn, info, debug, trace".to_owned())
             })?,
         };
+        let keys_max = settings.keys_per_account_max.or(file.keys_per_account_max);
         let service_accounts_max = settings.service_accounts_max.or(file.service_accounts_max);
         let cache_entries = settings.cache_entries.or(file.cache_entries);
         let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
@@ -192,6 +197,7 @@ impl Config {
             database_size_max: settings.database_size_max.or(file.database_size_max),
             policy: Policy {
                 key_prefix,
+                keys_max: keys_max.unwrap_or(limits::KEYS_MAX),
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
                 misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
@@ -250,9 +256,12 @@ mod tests {
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let settings = Settings { service_accounts_max: Some(7), ..Settings::default() };
-        let config =
-            load("service-accounts-max = 5\nkey-prefix = \"acme\"", settings).expect("good");
-        assert_eq!(config.policy.service_accounts_max, 7);
+        let config = load(
+            "service-accounts-max = 5\nkeys-per-account-max = 3\nkey-prefix = \"acme\"",
+            settings,
+        )
+        .expect("good");
+        assert_eq!((config.policy.service_accounts_max, config.policy.keys_max), (7, 3));
         assert_eq!(config.policy.key_prefix.as_str(), "acme");
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     }

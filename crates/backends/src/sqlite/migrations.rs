@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "pages_of_sub_accounts",
         sql: include_str!("../../migrations/sqlite/0004_pages_of_sub_accounts.sql"),
     },
+    Migration {
+        number: 5,
+        name: "rotation",
+        sql: include_str!("../../migrations/sqlite/0005_rotation.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

@@ -19,7 +19,7 @@ use tenantry_core::accounts::{
     Account, AccountLimits, AccountStatus, ConcurrentCalls, Entitlements,
 };
 use tenantry_core::clock::Timestamp;
-use tenantry_core::credentials::{Credential, CredentialStatus, Owner};
+use tenantry_core::credentials::{Credential, CredentialStatus, Owner, Superseded};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use tenantry_core::members::Member;
@@ -114,8 +114,8 @@ pub(super) fn write_account(
 /// Columns of a credential as [`read_credential`] wants them, in this order: id, kind,
 /// `account_id`, `root_id`, `service_account_id`, `member_id`, format, tag, `pepper_id`, start,
 /// name, permissions, `allowed_ips`, metadata, status, `revoked_at`, `expires_at`, lineage,
-/// `created_at`, version, `row_mac`.
-pub(super) const CREDENTIAL_COLUMNS: usize = 21;
+/// `superseded_by`, `grace_expires_at`, `created_at`, version, `row_mac`, `last_used_at`.
+pub(super) const CREDENTIAL_COLUMNS: usize = 24;
 
 /// Reads a credential from the columns at `from`.
 pub(super) fn read_credential(row: &Row<'_>, from: usize) -> Result<Unverified<Credential>> {
@@ -135,10 +135,14 @@ pub(super) fn read_credential(row: &Row<'_>, from: usize) -> Result<Unverified<C
         status: read_credential_status(&mut columns)?,
         expires_at: columns.optional_time("column expires_at")?,
         lineage: CredentialId::from_bytes(columns.bytes("column lineage")?),
+        superseded: read_superseded(&mut columns)?,
         created_at: columns.time("column created_at")?,
         version: columns.version()?,
+        last_used_at: None,
     };
-    Ok(Unverified::new(record, columns.bytes("column row_mac")?))
+    let seal = columns.bytes("column row_mac")?;
+    let last_used_at = columns.optional_time("column last_used_at")?;
+    Ok(Unverified::new(Credential { last_used_at, ..record }, seal))
 }
 
 fn read_owner(columns: &mut Columns<'_>) -> Result<Owner> {
@@ -171,8 +175,18 @@ fn read_credential_status(columns: &mut Columns<'_>) -> Result<CredentialStatus>
     }
 }
 
+fn read_superseded(columns: &mut Columns<'_>) -> Result<Option<Superseded>> {
+    let by = columns.optional_bytes("column superseded_by")?.map(CredentialId::from_bytes);
+    let until = columns.optional_time("column grace_expires_at")?;
+    match (by, until) {
+        (None, None) => Ok(None),
+        (Some(by), Some(until)) => Ok(Some(Superseded { by, until })),
+        _ => Err(columns.damaged("column superseded_by")),
+    }
+}
+
 /// Runs `statement` with a credential's columns as its parameters, numbered from 1 in the order
-/// of [`CREDENTIAL_COLUMNS`].
+/// of [`CREDENTIAL_COLUMNS`] but for the last, which no record writes.
 pub(super) fn write_credential(
     statement: &mut Statement<'_>,
     sealed: &Sealed<Credential>,
@@ -208,6 +222,8 @@ pub(super) fn write_credential(
         revoked_at,
         credential.expires_at.map(Timestamp::micros),
         credential.lineage.as_bytes(),
+        credential.superseded.as_ref().map(|superseded| superseded.by.as_bytes()),
+        credential.superseded.map(|superseded| superseded.until.micros()),
         credential.created_at.micros(),
         stored_version(credential.version)?,
         sealed.seal(),

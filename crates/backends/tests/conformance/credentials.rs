@@ -5,7 +5,7 @@ use crate::support::{Draw, NOW};
 use crate::versions::revoked;
 use std::time::Duration;
 use tenantry_core::commit::{Change, Commit, Subject, shard_of};
-use tenantry_core::credentials::{CredentialStatus, Owner};
+use tenantry_core::credentials::{Credential, CredentialStatus, Owner};
 use tenantry_core::error::{Conflict, Error};
 use tenantry_core::ids::{AccountId, CredentialId};
 use tenantry_core::secrets::KeyFormat;
@@ -153,7 +153,8 @@ pub(crate) async fn last_used_moves_forward_only_and_changes_nothing_else(backen
         assert_eq!(backend.last_used(key.id), Some(seen));
     }
     let found = store.find_credential_by_tag(&key.tag).await.expect("a read").expect("the key");
-    assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), key);
+    let expected = Credential { last_used_at: Some(at(9)), ..key };
+    assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), expected);
     assert_eq!(backend.audit_events().len(), 1);
 }
 

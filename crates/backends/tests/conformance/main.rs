@@ -8,9 +8,11 @@ mod changes;
 mod credentials;
 mod foreign_keys;
 mod health;
+mod keys;
 mod members;
 mod on_sqlite;
 mod replays;
+mod rotations;
 mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;

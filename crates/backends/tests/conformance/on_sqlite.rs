@@ -130,6 +130,22 @@ on_sqlite! {
         keys_are_taken_over_together_or_not_at_all
         adopting_a_key_forgets_its_slow_hash
     }
+    keys {
+        an_accounts_keys_are_counted_up_to_the_maximum
+        keys_that_do_not_live_do_not_count
+        of_a_hundred_at_once_one_reaches_the_maximum
+        an_accounts_keys_are_listed_by_id_in_pages
+        platform_keys_are_listed_by_themselves
+        a_listed_key_says_when_it_was_last_used
+    }
+    rotations {
+        a_rotated_key_reads_back_with_its_successor
+        a_rotation_is_stored_whole_or_not_at_all
+        of_twenty_rotations_of_one_key_one_is_made
+        a_line_lists_those_that_may_still_verify
+        a_platform_keys_line_is_the_planes
+        several_credentials_are_replaced_together_or_not_at_all
+    }
     members {
         a_member_reads_back
         saving_again_replaces_name_and_address

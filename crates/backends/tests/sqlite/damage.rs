@@ -1,8 +1,9 @@
 //! Rows that somebody wrote by SQL, or the disk did.
 
-use crate::support::Draw;
+use crate::support::{Draw, NOW};
 use crate::{open, sql};
 use tenantry_backends::sqlite::SqliteStore;
+use tenantry_core::clock::Timestamp;
 use tenantry_core::credentials::{Credential, Owner};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::ids::AccountId;
@@ -92,6 +93,8 @@ async fn what_cannot_be_read_is_named_and_not_used() {
         ("UPDATE credentials SET status = 'revoked'", "credentials", "column status"),
         ("UPDATE credentials SET revoked_at = 1", "credentials", "column status"),
         ("UPDATE credentials SET lineage = x''", "credentials", "column lineage"),
+        ("UPDATE credentials SET superseded_by = id", "credentials", "column superseded_by"),
+        ("UPDATE credentials SET grace_expires_at = 1", "credentials", "column superseded_by"),
         ("UPDATE change_head SET rev = -1", "change_head", "column rev"),
         ("DELETE FROM change_head", "change_head", "column rev"),
     ] {
@@ -128,6 +131,9 @@ async fn other_reads_name_what_they_cannot_read() {
     assert_damaged(&listed[0].1);
     assert!(store.has_organizations().await.expect("a read"));
     assert_damaged(&store.find_credential(*root, key.id).await);
+    let keys = store.list_keys(*root, *root, None, 1).await.expect("a list");
+    assert_eq!(keys[0].0, *key.id.as_bytes());
+    assert_damaged(&keys[0].1);
     assert_damaged(&store.find_credential_by_tag(secret).await);
     assert_damaged(&store.find_revision(*root).await);
     assert_damaged(&store.check().await);
@@ -169,6 +175,7 @@ async fn a_changed_column_does_not_open() {
         "status = 'revoked', revoked_at = 1",
         "expires_at = 9000000000000000",
         "lineage = zeroblob(16)",
+        "superseded_by = id, grace_expires_at = 9000000000000000",
         "created_at = created_at + 1",
         "version = version + 1",
         "row_mac = zeroblob(32)",
@@ -200,6 +207,27 @@ async fn a_changed_column_does_not_open() {
     ] {
         let change = format!("UPDATE service_accounts SET {change}");
         Box::pin(assert_forgery(&change, |plane| plane.secret)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_grace_cannot_be_taken_back_or_prolonged() {
+    for change in [
+        "superseded_by = NULL, grace_expires_at = NULL",
+        "grace_expires_at = grace_expires_at + 1",
+        "superseded_by = zeroblob(16)",
+    ] {
+        let plane = Plane::start().await;
+        let until = Timestamp::from_micros(NOW.micros() + 1);
+        let (next, old) = plane.draw.rotated(&plane.key, until);
+        let (next, old) = (plane.draw.seal(next), plane.draw.seal(old));
+        let commit = plane.draw.commit(plane.root);
+        plane.store.rotate_credential(&next, &[old], commit).await.expect("rotated");
+        plane.verify(plane.key.tag).await.expect("as it was written");
+        plane.sql(&format!("UPDATE credentials SET {change} WHERE superseded_by IS NOT NULL"));
+        let refused = plane.verify(plane.key.tag).await;
+        assert!(matches!(refused, Err(Error::Integrity { .. })), "{change}: {refused:?}");
+        plane.verify(next.record().tag).await.expect("its successor is not touched");
     }
 }
 

@@ -7,7 +7,7 @@ use tenantry_core::accounts::{
 use tenantry_core::audit::{Action, AuditEvent};
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Commit, Replay};
-use tenantry_core::credentials::{Credential, CredentialStatus, Owner};
+use tenantry_core::credentials::{Credential, CredentialStatus, Owner, Superseded};
 use tenantry_core::ids::{AccountId, CredentialId, EventId, MemberId, ServiceAccountId};
 use tenantry_core::members::Member;
 use tenantry_core::permissions::PermissionSet;
@@ -101,7 +101,7 @@ impl Draw {
         }
     }
 
-    /// A key with every optional attribute set.
+    /// A key with every optional attribute set, but not rotated.
     pub(crate) fn key(&self, account: &Account) -> Credential {
         let owner = Owner::Account {
             account: account.id,
@@ -117,6 +117,23 @@ impl Draw {
             lineage: CredentialId::generate(&self.rng, NOW),
             ..self.credential(owner, KeyFormat::Native)
         }
+    }
+
+    /// What a rotation of `key` at [`NOW`] writes, with a grace until `until`: the key that takes
+    /// its place, and its own next version.
+    pub(crate) fn rotated(&self, key: &Credential, until: Timestamp) -> (Credential, Credential) {
+        let drawn = self.credential(key.owner, key.format);
+        let next = Credential {
+            id: drawn.id,
+            tag: drawn.tag,
+            start: drawn.start,
+            created_at: drawn.created_at,
+            version: 1,
+            ..key.clone()
+        };
+        let superseded = Some(Superseded { by: next.id, until });
+        let old = Credential { superseded, version: key.version + 1, ..key.clone() };
+        (next, old)
     }
 
     /// A credential with no optional attribute set.
@@ -137,8 +154,10 @@ impl Draw {
             status: CredentialStatus::Active,
             expires_at: None,
             lineage: id,
+            superseded: None,
             created_at: NOW,
             version: 1,
+            last_used_at: None,
         }
     }
 

@@ -75,8 +75,9 @@ impl Plane {
     ///
     /// # Errors
     /// [`Denial::SubAccountsDoNotNest`] for a sub-account's credential, a missing permission or
-    /// entitlement, [`Denial::GrantExceedsOwn`] where the key would have more than the caller,
-    /// [`Conflict::NotActive`], [`Error::ConcurrencyExceeded`], [`Error::NotImplemented`] for a database of its own.
+    /// entitlement, [`Denial::GrantExceedsOwn`] and [`Denial::EndExceedsOwn`] where the key would
+    /// have more than the caller or outlive it, [`Conflict::NotActive`],
+    /// [`Error::ConcurrencyExceeded`], [`Error::NotImplemented`] for a database of its own.
     pub async fn create_account(
         &self,
         context: &Context,
@@ -160,6 +161,7 @@ impl Plane {
     fn draft_account(&self, context: &Context, maker: &Maker, new: NewAccount) -> Result<Draft> {
         let root = &maker.root;
         context.actor.require_grant(&new.key.permissions)?;
+        context.actor.require_end(new.key.expires_at)?;
         if let Some(entitlement) = new.entitlement.filter(|e| !root.entitlements.has(*e)) {
             return Err(Error::Forbidden(Denial::NotEntitled(entitlement)));
         }

@@ -117,7 +117,17 @@ pub enum Action {
     MemberUpdated,
     /// A platform key was made.
     PlatformKeyCreated,
-    /// A key was revoked.
+    /// A further key of an account was made.
+    KeyCreated,
+    /// What a key may do, or what is said of it, changed.
+    KeyUpdated,
+    /// A key was switched off.
+    KeyDisabled,
+    /// A key was switched on again.
+    KeyEnabled,
+    /// A key got a successor.
+    KeyRotated,
+    /// A key, or all of its line, was revoked.
     KeyRevoked,
     /// A key of another system was taken over by its hash.
     KeyImported,
@@ -147,6 +157,11 @@ impl Action {
             Self::MemberRecorded => "member.recorded",
             Self::MemberUpdated => "member.updated",
             Self::PlatformKeyCreated => "platform_key.created",
+            Self::KeyCreated => "key.created",
+            Self::KeyUpdated => "key.updated",
+            Self::KeyDisabled => "key.disabled",
+            Self::KeyEnabled => "key.enabled",
+            Self::KeyRotated => "key.rotated",
             Self::KeyRevoked => "key.revoked",
             Self::KeyImported => "key.imported",
             Self::KeyRehashed => "key.rehashed",

@@ -3,6 +3,7 @@
 
 use crate::Plane;
 use crate::clock::Timestamp;
+use crate::error::Conflict;
 use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::permissions::PermissionSet;
 use crate::secrets::{KeyFormat, MacWriter, PlainSecret, Protected, SealKey, Start, Tag};
@@ -38,10 +39,24 @@ pub struct Credential {
     pub expires_at: Option<Timestamp>,
     /// The first credential of the line that rotations made; its own id where it is the first.
     pub lineage: CredentialId,
+    /// What took its place, where it was rotated.
+    pub superseded: Option<Superseded>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Grows by one with every change of the record.
     pub version: u64,
+    /// When it was last presented and let in, up to a minute late. Outside the seal, written by
+    /// nobody but [`crate::store::CredentialStore::touch_credentials`]: shown, never decided by.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What took a credential's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Superseded {
+    /// The credential that came after it.
+    pub by: CredentialId,
+    /// When its grace is over. Its own end may come before.
+    pub until: Timestamp,
 }
 
 /// Whom a credential belongs to.
@@ -145,6 +160,12 @@ impl KeyFormat {
             .into_iter()
             .find(|format| format.as_str() == word)
     }
+
+    /// Reads the word for a format of keys.
+    #[must_use]
+    pub fn parse_key(word: &str) -> Option<Self> {
+        Self::from_stored(word).filter(|format| *format != Self::ClientSecret)
+    }
 }
 
 /// A credential to issue.
@@ -180,10 +201,31 @@ impl Credential {
             status: CredentialStatus::Active,
             expires_at: new.expires_at,
             lineage: id,
+            superseded: None,
             created_at: now,
             version: 1,
+            last_used_at: None,
         };
         (credential, secret)
+    }
+
+    /// Refuses to change what has come to its end: that is final.
+    ///
+    /// # Errors
+    /// [`Conflict::KeyRevoked`], [`Conflict::KeyExpired`].
+    pub fn require_living(&self, now: Timestamp) -> Result<(), Conflict> {
+        match (self.status, self.ends_at()) {
+            (CredentialStatus::Revoked { .. }, _) => Err(Conflict::KeyRevoked),
+            (_, Some(end)) if end <= now => Err(Conflict::KeyExpired),
+            _ => Ok(()),
+        }
+    }
+
+    /// When it ends: at its own end, or with its grace where that comes before.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        let grace = self.superseded.map(|superseded| superseded.until);
+        self.expires_at.into_iter().chain(grace).min()
     }
 }
 
@@ -211,8 +253,10 @@ impl Protected for Credential {
             status,
             expires_at,
             lineage,
+            superseded,
             created_at,
             version,
+            last_used_at: _,
         } = self;
         mac.bytes(id.as_bytes());
         mac.text(owner.kind());
@@ -251,5 +295,54 @@ impl Protected for Credential {
         mac.bytes(lineage.as_bytes());
         mac.number(created_at.micros());
         mac.number(i64::try_from(*version).unwrap_or(i64::MAX));
+        // At the end and only where there is one: every other record has the seal that it had
+        // before records had this.
+        if let Some(Superseded { by, until }) = superseded {
+            mac.bytes(by.as_bytes());
+            mac.number(until.micros());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::SeededRng;
+    use crate::secrets::{Sealed, Secrets, SecretsMaterial};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    /// Rows outlive versions: what was sealed before records had a successor must open.
+    #[test]
+    fn a_key_that_was_not_rotated_has_the_seal_that_it_always_had() {
+        let rng = SeededRng::new(1);
+        let secrets = Secrets::new(&SecretsMaterial::generate(&rng).expect("secrets"));
+        let at = Timestamp::from_seconds(1_700_000_000);
+        let id = CredentialId::from_bytes([1; 16]);
+        let credential = Credential {
+            id,
+            owner: Owner::Account {
+                account: AccountId::from_bytes([2; 16]),
+                root: AccountId::from_bytes([3; 16]),
+                member: MemberId::from_bytes([4; 16]),
+            },
+            format: KeyFormat::Native,
+            tag: Tag::from_bytes([5; 32]),
+            pepper_id: 1,
+            start: Start::from_stored("tnt_abc"),
+            name: None,
+            permissions: PermissionSet::master(),
+            allowed_ips: Vec::new(),
+            metadata: Metadata::empty(),
+            status: CredentialStatus::Active,
+            expires_at: Some(at),
+            lineage: id,
+            superseded: None,
+            created_at: at,
+            version: 1,
+            last_used_at: None,
+        };
+        let seal = URL_SAFE_NO_PAD.encode(Sealed::new(credential, &secrets).seal());
+        assert_eq!(seal, "lhRHPItUqG_2k3SiiAvqXd7Zjh8291dWcrJv0UQSrtI");
     }
 }

@@ -96,6 +96,7 @@ impl Plane {
         let owner = new.account.or_else(|| context.actor.account()).unwrap_or(root);
         let account = self.import_account(context, root, owner, accounts).await?;
         context.actor.require_grant(&new.permissions)?;
+        context.actor.require_end(new.expires_at)?;
         let now = self.clock.now();
         if new.expires_at.is_some_and(|expiry| expiry <= now) {
             return Err(Error::invalid("expires_at", Problem::NotInFuture));
@@ -128,6 +129,8 @@ impl Plane {
             expires_at: new.expires_at,
             lineage: id,
             created_at: now,
+            superseded: None,
+            last_used_at: None,
             version: 1,
         };
         let hash = match (new.hash, look_up) {

@@ -96,6 +96,7 @@ interpose! {
     }
     CredentialStore {
         change insert_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        change insert_key(key: &Sealed<Credential>, max: u32, commit: Commit) -> Committed;
         read find_credential_by_tag(tag: &Tag) -> Option<Found>;
         read find_credential(
             root: AccountId,
@@ -103,6 +104,24 @@ interpose! {
         ) -> Option<Unverified<Credential>>;
         read list_first_keys(root: AccountId, accounts: &[AccountId]) -> Vec<FirstKeyOf>;
         change update_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
+        read list_keys(
+            root: AccountId,
+            account: AccountId,
+            after: Option<CredentialId>,
+            limit: u32,
+        ) -> Listed<Credential>;
+        read list_lineage(
+            root: AccountId,
+            lineage: CredentialId,
+            now: Timestamp,
+            limit: u32,
+        ) -> Listed<Credential>;
+        change rotate_credential(
+            new: &Sealed<Credential>,
+            replaces: &[Sealed<Credential>],
+            commit: Commit,
+        ) -> Committed;
+        change update_credentials(credentials: &[Sealed<Credential>], commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
         read find_revision(root: AccountId) -> Revision;
     }

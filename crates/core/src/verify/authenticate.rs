@@ -64,7 +64,8 @@ impl Plane {
         let standing = read.standing();
         let owner = read.credential.owner;
         let known = read.to_known();
-        if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {
+        let now = self.clock.now();
+        if known.judge(standing, now, address, &[]) != Code::Valid {
             return Err(INVALID);
         }
         let (member, scope) = match owner {
@@ -74,6 +75,7 @@ impl Plane {
             Owner::Platform => (None, Scope::Plane),
             Owner::ServiceAccount { .. } => return Err(INVALID),
         };
+        self.tally.note_use(known.id, now);
         Ok(Actor::Key(KeyActor {
             id: known.id,
             lineage: read.credential.lineage,
@@ -81,6 +83,7 @@ impl Plane {
             member,
             scope,
             grants: known.grants.clone(),
+            expires_at: read.credential.expires_at,
         }))
     }
 

@@ -86,7 +86,7 @@ impl Known {
         self.kind
     }
 
-    /// When it ends.
+    /// When it ends; a rotated one with its grace, if not before.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         (self.expires_at != NEVER).then_some(self.expires_at)
@@ -155,7 +155,7 @@ impl Known {
                 Owner::Platform => Kind::PlatformKey,
             },
             grants,
-            expires_at: credential.expires_at.unwrap_or(NEVER),
+            expires_at: credential.ends_at().unwrap_or(NEVER),
             state: read.state(),
             account,
             extra: (!plain).then(|| {

@@ -1,5 +1,6 @@
 //! What verifications leave behind: how often each answer was given, and when a credential was last
-//! used. Kept in memory, a part per worker thread, so that a verification writes nothing.
+//! used, for which a management call counts too. Kept in memory, a part per worker thread, so that
+//! a verification writes nothing.
 
 use super::Code;
 use super::cache::RandomBits;
@@ -31,14 +32,18 @@ struct Stripe {
 impl Tally {
     /// Counts an answer and, where it was yes, the use of its credential.
     pub(crate) fn count(&self, code: Code, used: Option<CredentialId>, now: Timestamp) {
-        let stripe = &self.stripes[own_stripe()];
-        stripe.verdicts[code as usize].fetch_add(1, Ordering::Relaxed);
+        self.stripes[own_stripe()].verdicts[code as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(id) = used {
-            let mut map = lock(&stripe.used);
-            // Beyond the limit only credentials that are already there are kept up.
-            if map.len() < limits::LAST_USED_ENTRIES_MAX / STRIPES || map.contains_key(&id) {
-                map.insert(id, now);
-            }
+            self.note_use(id, now);
+        }
+    }
+
+    /// Notes that a credential was let in.
+    pub(crate) fn note_use(&self, id: CredentialId, now: Timestamp) {
+        let mut map = lock(&self.stripes[own_stripe()].used);
+        // Beyond the limit only credentials that are already there are kept up.
+        if map.len() < limits::LAST_USED_ENTRIES_MAX / STRIPES || map.contains_key(&id) {
+            map.insert(id, now);
         }
     }
 

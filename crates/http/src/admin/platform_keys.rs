@@ -6,6 +6,7 @@ use crate::body::JsonBody;
 use crate::caller::Operator;
 use crate::native::{self, keys};
 use crate::once::{Attempt, once};
+use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::reply;
 use axum::extract::State;
@@ -37,4 +38,16 @@ pub(crate) async fn create(
         state.plane.create_platform_key(&context, name, once).await
     })
     .await
+}
+
+/// A page of platform keys.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Operator(context): Operator,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let asked = query.page()?;
+    query.finish()?;
+    let page = state.plane.list_platform_keys(&context, &asked.request()?).await?;
+    Ok(reply::json(StatusCode::OK, reply::JSON, &keys::encode_keys(&page)?))
 }

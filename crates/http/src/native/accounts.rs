@@ -75,10 +75,10 @@ pub(crate) async fn find(
 }
 
 /// Collects what is wrong with a body, so that a caller learns of every fault at once.
-struct Violations(Vec<Violation>);
+pub(super) struct Violations(pub(super) Vec<Violation>);
 
 impl Violations {
-    fn take<T>(&mut self, field: &str, outcome: Result<T, Problem>) -> Option<T> {
+    pub(super) fn take<T>(&mut self, field: &str, outcome: Result<T, Problem>) -> Option<T> {
         outcome
             .map_err(|problem| self.0.push(Violation { field: field.to_owned().into(), problem }))
             .ok()
@@ -89,13 +89,7 @@ pub(super) fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Err
     let mut violations = Violations(Vec::new());
     let name = violations.take("name", Name::parse(&body.name));
     let profile = decode_profile(body.profile.unwrap_or_default(), &mut violations);
-    let metadata = match body.metadata.map(RawValue::get) {
-        None | Some("null") => Some(Metadata::empty()),
-        Some(text) => {
-            let value = json::parse(text.as_bytes()).map_err(|_| Problem::Malformed);
-            violations.take("metadata", value.and_then(|value| Metadata::from_json(&value)))
-        }
-    };
+    let metadata = decode_metadata(body.metadata, &mut violations);
     let concurrent_calls = body.limits.unwrap_or_default().concurrency.and_then(|number| {
         let max = limits::CONCURRENT_CALLS_MAX.into();
         let calls = ConcurrentCalls::new(number).ok_or(Problem::OutOfRange(1, max));
@@ -119,6 +113,20 @@ pub(super) fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Err
             })
         }
         _ => Err(Error::Invalid(violations.0)),
+    }
+}
+
+/// The caller's own object; absent and null are an empty one.
+pub(super) fn decode_metadata(
+    metadata: Option<&RawValue>,
+    violations: &mut Violations,
+) -> Option<Metadata> {
+    match metadata.map(RawValue::get) {
+        None | Some("null") => Some(Metadata::empty()),
+        Some(text) => {
+            let value = json::parse(text.as_bytes()).map_err(|_| Problem::Malformed);
+            violations.take("metadata", value.and_then(|value| Metadata::from_json(&value)))
+        }
     }
 }
 

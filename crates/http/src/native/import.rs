@@ -1,5 +1,6 @@
 //! `POST /v1/keys/import`
 
+use super::keys::decode::networks;
 use super::problem;
 use crate::app::AppState;
 use crate::body::BulkJsonBody;
@@ -10,9 +11,7 @@ use crate::reply;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ipnet::IpNet;
 use serde_json::value::RawValue;
-use std::net::IpAddr;
 use tenantry_api::keys as api;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::credentials::Credential;
@@ -108,7 +107,7 @@ fn decode(key: api::ImportKey<'_>) -> Result<NewImport, Error> {
             refuse("expires_at", Problem::Malformed);
         }
     }
-    match decode_networks(key.allowed_ips.as_deref().unwrap_or_default()) {
+    match networks(key.allowed_ips.as_deref().unwrap_or_default()) {
         Ok(networks) => import.allowed_ips = networks,
         Err(problem) => refuse("allowed_ips", problem),
     }
@@ -148,18 +147,6 @@ fn decode_hash(hash: &api::ForeignHash) -> Result<ImportedHash, (&'static str, P
         _ => return Err(("hash.algorithm", Problem::Malformed)),
     };
     fast.map(ImportedHash::Fast).map_err(value)
-}
-
-/// Networks in CIDR; an address stands for itself alone.
-fn decode_networks(texts: &[String]) -> Result<Vec<IpNet>, Problem> {
-    if texts.len() > limits::ALLOWED_IPS_MAX {
-        return Err(Problem::TooMany(limits::ALLOWED_IPS_MAX));
-    }
-    let read = |text: &String| {
-        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network.map_err(|_| Problem::Malformed)
-    };
-    texts.iter().map(read).collect()
 }
 
 fn encode_imported(key: &Credential) -> api::ImportResult {

@@ -20,6 +20,16 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Re
     Ok(decode_value(&body.value, &body.bytes)?)
 }
 
+/// As [`decode`], for what has permissions that are the caller's to choose.
+pub(crate) fn decode_grantee<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
+    let mut violations = body::server_set(&body.value, "");
+    violations.retain(|violation| violation.field != "permissions");
+    if !violations.is_empty() {
+        return Err(Error::Invalid(violations).into());
+    }
+    typed(body)
+}
+
 /// As [`decode`], for a value and the text that it was read from.
 pub(crate) fn decode_value<'a, T: Deserialize<'a>>(
     value: &Json,

@@ -154,7 +154,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::Permission(_) | Denial::Role => "insufficient_permissions",
         Denial::SubAccountsDoNotNest => "subaccounts_cannot_nest",
         Denial::NotEntitled(_) => "not_entitled",
-        Denial::GrantExceedsOwn => "grant_exceeds_own",
+        Denial::GrantExceedsOwn | Denial::EndExceedsOwn => "grant_exceeds_own",
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
         Denial::OwnAccount => "own_account",
@@ -173,6 +173,9 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::NotActive => "organization_not_active",
         Conflict::IdempotencyKeyReused => "idempotency_key_reused",
         Conflict::IdempotencyKeyInUse | Conflict::Repeated => "idempotency_key_in_use",
+        Conflict::KeyRevoked => "key_revoked",
+        Conflict::KeyExpired => "key_expired",
+        Conflict::KeySuperseded => "key_superseded",
         Conflict::WrongType => "wrong_type",
     }
 }

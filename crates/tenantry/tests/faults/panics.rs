@@ -24,7 +24,7 @@ use tenantry_core::realms::Realms;
 use tenantry_core::rng::SystemRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
 use tenantry_core::store::Interposed;
-use tenantry_http::{Access, App, Options, Peer, ROUTES, Route};
+use tenantry_http::{Access, App, Family, Options, Peer, ROUTES, Route};
 
 /// Set in the process that panics.
 const CHILD: &str = "TENANTRY_FAULTS_PANICS";
@@ -117,11 +117,15 @@ async fn perform(
     tenant: &str,
 ) -> (u16, Value) {
     let body = match route.path {
-        "/v1/accounts" | "/sub-accounts/create" => json!({ "name": "x" }),
+        "/v1/accounts" | "/v1/accounts/{id}/keys" | "/sub-accounts/create" => {
+            json!({ "name": "x" })
+        }
+        "/v1/keys/{id}" if route.method == Method::PATCH => json!({ "name": "x" }),
         "/v1/accounts/bulk" => json!({ "accounts": [{ "name": "x" }] }),
         "/api/v1/accounts" => {
             json!({ "data": { "type": "accounts", "attributes": { "name": "x" } } })
         }
+        "/v1/keys/{id}/rotate" => json!({ "grace_seconds": 0 }),
         // Not the caller's own key, which the look-up of the caller has put into the cache.
         "/v1/keys/verify" => json!({ "key": "sa-b33f4fbf011d4661a273a46b11d185f8" }),
         "/operator/initialize" | "/operator/organizations" => {
@@ -138,7 +142,8 @@ async fn perform(
         }
         _ => Value::Null,
     };
-    let id = if route.path.starts_with("/v1/keys") { "key_PD5omomyAxXscwKde4mpUS" } else { tenant };
+    let of_keys = ["/v1/keys", "/api/v1/api_keys"].iter().any(|path| route.path.starts_with(path));
+    let id = if of_keys { "key_PD5omomyAxXscwKde4mpUS" } else { tenant };
     let path = route.path.replace("{id}", id);
     let bearer = match route.access {
         Access::Member => format!("Bearer {token}"),
@@ -148,10 +153,9 @@ async fn perform(
         Access::Operator => Peer::Operator,
         _ => Peer::Network(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     };
-    let media = if route.path == "/api/v1/accounts" {
-        "application/vnd.api+json"
-    } else {
-        "application/json"
+    let media = match route.family {
+        Family::Accounts => "application/vnd.api+json",
+        _ => "application/json",
     };
     let mut headers = vec![("authorization", &*bearer)];
     if route.access == Access::Member {

@@ -19,6 +19,11 @@ fn event(route: &Route) -> &'static str {
         }
         ("POST", "/v1/accounts/{id}/resume") => "account.resumed",
         ("POST", "/v1/accounts/{id}/close") | ("DELETE", "/sub-accounts/{id}") => "account.closed",
+        ("POST", "/v1/accounts/{id}/keys") => "key.created",
+        ("PATCH", "/v1/keys/{id}") => "key.updated",
+        ("POST", "/v1/keys/{id}/disable") => "key.disabled",
+        ("POST", "/v1/keys/{id}/enable") => "key.enabled",
+        ("POST", "/v1/keys/{id}/rotate") => "key.rotated",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
         ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
@@ -36,8 +41,8 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
     let change =
         if route.method == Method::PATCH { json!({ "name": "changed" }) } else { Value::Null };
     let (id, body) = match route.path {
-        "/v1/keys/{id}" | "/v1/keys/{id}/revoke" => {
-            (app.sub_account("k").await.key_id, Value::Null)
+        "/v1/keys/{id}" if route.method == Method::PATCH => {
+            (app.sub_account("k").await.key_id, json!({ "name": "x" }))
         }
         "/v1/accounts/{id}" | "/v1/accounts/{id}/suspend" | "/v1/accounts/{id}/close" => {
             (app.sub_account("a").await.id, change)
@@ -51,6 +56,20 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
         "/sub-accounts/{id}" | "/sub-accounts/{id}/usage" => {
             (app.sub_account("a").await.uuid, change)
         }
+        "/v1/keys/{id}"
+        | "/v1/keys/{id}/revoke"
+        | "/v1/keys/{id}/disable"
+        | "/api/v1/api_keys/{id}" => (app.sub_account("k").await.key_id, Value::Null),
+        "/v1/keys/{id}/enable" => {
+            let id = app.sub_account("k").await.key_id;
+            let disable = format!("/v1/keys/{id}/disable");
+            assert_eq!(app.owner().post(&disable, json!({})).await.status, 200);
+            (id, Value::Null)
+        }
+        "/v1/keys/{id}/rotate" => {
+            (app.sub_account("k").await.key_id, json!({ "grace_seconds": 60 }))
+        }
+        "/v1/accounts/{id}/keys" => (app.sub_account("a").await.id, json!({ "name": "x" })),
         "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
         "/v1/accounts/bulk" => (String::new(), json!({ "accounts": [{ "name": "x" }] })),
         "/api/v1/accounts" => (

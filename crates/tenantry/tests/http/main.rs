@@ -3,6 +3,7 @@
 
 mod account_status;
 mod accounts;
+mod api_keys;
 mod authentication;
 mod bulk;
 mod contracts;
@@ -15,11 +16,15 @@ mod idempotency;
 mod imports;
 mod input;
 mod json_api;
+mod key_rights;
+mod keys;
 mod matrix;
 mod members;
 mod misses;
 mod openapi;
 mod operator;
+mod rotation;
+mod rotation_laws;
 mod service_accounts;
 mod sub_accounts;
 mod support;

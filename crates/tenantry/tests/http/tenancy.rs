@@ -5,7 +5,7 @@ use crate::support::{Reply, TestApp};
 use axum::http::Method;
 use serde_json::json;
 use tenantry_core::ids::AccountId;
-use tenantry_http::{Access, ROUTES};
+use tenantry_http::{Access, Family, ROUTES};
 
 /// Bytes of a reply but for its request id.
 fn bytes(reply: &Reply) -> (u16, String, String) {
@@ -17,6 +17,7 @@ fn other(path: &str, account: &str, key: &str) -> String {
     match path {
         path if path.starts_with("/v1/accounts/") => account.to_owned(),
         path if path.starts_with("/v1/keys/") => key.to_owned(),
+        path if path.starts_with("/api/v1/api_keys/") => key.to_owned(),
         path if path.starts_with("/sub-accounts/") => {
             AccountId::parse_native(account).expect("an id").to_uuid()
         }
@@ -39,9 +40,13 @@ async fn case_37_another_organizations_things_are_not_there() {
         seen += 1;
         let send = async |caller: &str, id: &str| {
             let path = route.path.replace("{id}", id);
-            // What every route that changes something takes.
-            let body = json!({ "name": "changed" }).to_string().into_bytes();
-            app.bearer(caller).send(route.method.clone(), &path, body).await
+            // A body that the route takes, of those that take one.
+            let body = match path.rsplit('/').next() {
+                Some("rotate") => "{\"grace_seconds\":0}",
+                _ => "{\"name\":\"changed\"}",
+            };
+            let body = if route.family == Family::Accounts { "" } else { body };
+            app.bearer(caller).send(route.method.clone(), &path, body.into()).await
         };
         let unknown = other(route.path, unknown_account, unknown_key);
         let master_of_theirs = app.bearer(&foreign.key).get("/v1/whoami").await;
@@ -62,11 +67,12 @@ async fn case_37_another_organizations_things_are_not_there() {
     }
     assert!(seen >= 3);
     for changed in [
-        "SELECT count(*) FROM credentials WHERE status <> 'active' OR version > 1",
-        "SELECT count(*) FROM accounts WHERE status <> 'active' OR version > 1",
+        "SELECT count(*) FROM credentials WHERE status <> 'active' OR version <> 1",
+        "SELECT count(*) FROM accounts WHERE status <> 'active' OR version <> 1",
     ] {
         assert_eq!(app.count(changed), 0, "{changed}");
     }
+    assert_eq!(app.count("SELECT count(*) FROM credentials"), 4);
 }
 
 #[tokio::test]
@@ -75,15 +81,31 @@ async fn case_39_a_sub_accounts_key_sees_neither_its_master_nor_a_sibling() {
     let (own, sibling) = (app.sub_account("own").await, app.sub_account("sibling").await);
     let master = app.owner().get("/v1/whoami").await.text_at("/key_id").to_owned();
     let caller = app.bearer(&own.key);
-    for key in [&sibling.key_id, &master] {
-        assert_eq!(
-            caller.post(&format!("/v1/keys/{key}/revoke"), json!({})).await.refusal().0,
-            404
-        );
-        assert_eq!(caller.delete(&format!("/v1/keys/{key}")).await.refusal().0, 404);
-    }
-    for account in [&sibling.id, &app.organization.account_id] {
-        assert_eq!(caller.get(&format!("/v1/accounts/{account}")).await.refusal().0, 404);
+    let permissions = json!(["*:*", "tenantry.*:*"]);
+    let path = format!("/v1/accounts/{}/keys", own.id);
+    let strong = app.owner().post(&path, json!({ "permissions": permissions })).await;
+    // Whatever it may do, it may do in its own account.
+    for caller in [caller.clone(), app.bearer(strong.text_at("/secret"))] {
+        for key in [&sibling.key_id, &master] {
+            let path = format!("/v1/keys/{key}");
+            for end in ["revoke", "revoke?lineage=true", "disable", "enable", "rotate"] {
+                let body = json!({ "grace_seconds": 0 });
+                let reply = caller.post(&format!("{path}/{end}"), body).await;
+                assert_eq!(reply.refusal().0, 404, "{end}");
+            }
+            assert_eq!(caller.get(&path).await.refusal().0, 404);
+            assert_eq!(caller.delete(&path).await.refusal().0, 404);
+            let changes = json!({ "name": "x" }).to_string().into_bytes();
+            assert_eq!(caller.send(Method::PATCH, &path, changes).await.refusal().0, 404);
+            assert_eq!(caller.get(&format!("/api/v1/api_keys/{key}")).await.refusal().0, 404);
+        }
+        for account in [&sibling.id, &app.organization.account_id] {
+            let path = format!("/v1/accounts/{account}");
+            assert_eq!(caller.get(&path).await.refusal().0, 404);
+            let keys = format!("{path}/keys");
+            assert_eq!(caller.get(&keys).await.refusal().0, 404);
+            assert_eq!(caller.post(&keys, json!({})).await.refusal().0, 404);
+        }
     }
     assert_eq!(caller.get(&format!("/v1/accounts/{}", own.id)).await.status, 200);
     assert_eq!(app.code(&app.owner(), &sibling.key).await, "VALID");

@@ -14,7 +14,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 7] = [
     Rule {
         table: "accounts",
         problem: "its parent does not exist",
@@ -58,6 +58,15 @@ const RULES: [Rule; 6] = [
         sql: "SELECT id FROM credentials AS c WHERE kind = 'client_secret'
               AND NOT EXISTS (SELECT 1 FROM service_accounts AS s
                   WHERE s.id = c.service_account_id AND s.account_id = c.account_id)",
+    },
+    Rule {
+        table: "credentials",
+        problem: "what took its place does not exist in its line",
+        print_id: |id| CredentialId::from_bytes(id).to_string(),
+        sql: "SELECT id FROM credentials AS c WHERE superseded_by IS NOT NULL
+              AND NOT EXISTS (SELECT 1 FROM credentials AS next
+                  WHERE next.id = c.superseded_by AND next.lineage = c.lineage
+                      AND next.account_id IS c.account_id)",
     },
 ];
 

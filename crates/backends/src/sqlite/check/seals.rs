@@ -24,7 +24,8 @@ const SERVICE_ACCOUNTS: &str =
 const CREDENTIALS: &str =
     "SELECT rowid, id, kind, account_id, root_id, service_account_id, member_id,
          format, tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
-         revoked_at, expires_at, lineage, created_at, version, row_mac
+         revoked_at, expires_at, lineage, superseded_by, grace_expires_at, created_at, version,
+         row_mac, last_used_at
      FROM credentials WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
 const AUDIT_EVENTS: &str =

@@ -82,7 +82,7 @@ fn describe(refusal: &Refusal) -> Description {
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             "Method not allowed",
-            "there is no endpoint to read, list, or update an account after creation",
+            "the path does not take this method; accounts are not read, listed or updated here",
         ),
         Refusal::UnsupportedMediaType => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -121,6 +121,7 @@ const fn denied(denial: &Denial) -> &'static str {
         Denial::NotEntitled(_) => "Sub-accounts are not enabled for this organization",
         Denial::Permission(_)
         | Denial::GrantExceedsOwn
+        | Denial::EndExceedsOwn
         | Denial::Role
         | Denial::TenantMismatch
         | Denial::OwnAccount

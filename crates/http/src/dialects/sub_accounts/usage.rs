@@ -143,15 +143,14 @@ mod tests {
             ("2025-07-10T12:34:56.250Z", "2025-07-10T12:34:56.25Z"),
             ("2025-07-10T12:34:56", "2025-07-10T12:34:56Z"),
             ("2025-07-10T14:34:56+02:00", "2025-07-10T12:34:56Z"),
+            ("2025-07-10T12", "2025-07-10T12:00:00Z"),
             ("2025-07-10", end),
         ] {
             let expected = Timestamp::parse_rfc3339(expected);
             assert!(expected.is_some());
             assert_eq!(parse_time(text, TO_ITS_END), expected, "{text}");
         }
-        for text in
-            ["", "today", "2025-07", "2025-02-30", "1752158100", "2025-07-10T12", " 2025-07-10"]
-        {
+        for text in ["", "today", "2025-07", "2025-02-30", "1752158100", " 2025-07-10"] {
             assert_eq!(parse_time(text, TO_ITS_END), None, "{text}");
         }
     }
