@@ -15,6 +15,7 @@ mod refusal;
 mod reply;
 mod routes;
 pub mod server;
+pub mod trace;
 mod traffic;
 
 pub use app::{App, AppState, Options, Peer, Readiness};

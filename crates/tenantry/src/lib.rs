@@ -11,6 +11,7 @@ mod output;
 mod passphrase;
 mod progress;
 pub mod secrets_file;
+mod traces;
 mod transport;
 pub mod wiring;
 

@@ -17,4 +17,5 @@ mod operator;
 mod service_accounts;
 mod support;
 mod tenancy;
+mod traces;
 mod verification;
