@@ -41,5 +41,9 @@ pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
     // Verifications answer the same past the router and through it: the HTTP suite once more.
     let mut command = cargo(root);
     command.args(["test", "--package", "tenantry", "--test", "http"]).args(name);
-    process::run(command.env("TENANTRY_TEST_NO_SHORT_CUT", "1"))
+    process::run(command.env("TENANTRY_TEST_NO_SHORT_CUT", "1"))?;
+    // Traces are in no other build.
+    let mut command = cargo(root);
+    command.args(["test", "--package", "tenantry", "--features", "otel", "--lib"]);
+    process::run(command.args(["--test", "traces"]).args(name))
 }

@@ -5,10 +5,11 @@ use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
 use crate::server::{HEADERS_MAX, Limits};
+use crate::trace::{self, Parent, Recorder, TraceId};
 use crate::traffic::{Cap, RouteTraffic, Traffic};
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use std::borrow::Cow;
@@ -30,7 +31,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest request id that is taken over from a client, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-const REQUEST_ID: &str = "x-request-id";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What every handler has.
 #[derive(Clone)]
@@ -89,18 +90,20 @@ pub(crate) struct Holdable;
 pub(crate) struct RequestId(pub(crate) Box<str>);
 
 /// How an [`App`] is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Of the verifications that were answered, and of the requests that a cap or a budget
     /// refused, one in this many is logged; every other request always is.
     pub access_log_sample: u64,
     /// Whether verifications take the short-cut past the router. They answer the same either way.
     pub short_cut: bool,
+    /// Who records traces.
+    pub recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { access_log_sample: 100, short_cut: true }
+        Self { access_log_sample: 100, short_cut: true, recorder: None }
     }
 }
 
@@ -108,11 +111,11 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct App {
     state: AppState,
-    options: Options,
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    options: Options,
     router: Router,
     /// Where verifications stand in the table.
     verify: usize,
@@ -132,6 +135,9 @@ struct Begun {
     method: Method,
     family: Family,
     peer: Peer,
+    /// The trace that the client or the recorder says it belongs to.
+    trace_id: Option<TraceId>,
+    span: Option<Box<dyn trace::Span>>,
 }
 
 impl App {
@@ -142,6 +148,7 @@ impl App {
     #[must_use]
     pub fn new(plane: Arc<Plane>, options: Options) -> Self {
         let shared = Shared {
+            options,
             router: Router::new(ROUTES),
             verify: ROUTES
                 .iter()
@@ -154,7 +161,7 @@ impl App {
         };
         let body_deadline = Limits::default().body_deadline;
         let state = AppState { plane, readiness: Arc::default(), body_deadline };
-        Self { state, options, shared: Arc::new(shared) }
+        Self { state, shared: Arc::new(shared) }
     }
 
     /// The same with another deadline for bodies.
@@ -211,16 +218,8 @@ impl App {
     }
 
     async fn answer(&self, mut request: Request, peer: Peer, refused: Option<Refusal>) -> Response {
-        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let begun = Begun {
-            at: self.state.plane.clock().monotonic(),
-            id: self.request_id(request.headers(), number),
-            number,
-            method: request.method().clone(),
-            family: Family::of(request.uri().path()),
-            peer,
-        };
-        if self.options.short_cut && refused.is_none() && is_verification(&request) {
+        let begun = self.begin(&request, peer);
+        if self.shared.options.short_cut && refused.is_none() && is_verification(&request) {
             let (parts, body) = request.into_parts();
             let response = match check_head(parts.version, &parts.uri, &parts.headers) {
                 Ok(()) => {
@@ -229,7 +228,7 @@ impl App {
                 }
                 Err(refusal) => refusal.into_response(),
             };
-            return self.finish(&begun, Some(self.shared.verify), response);
+            return self.finish(begun, Some(self.shared.verify), response);
         }
         request.extensions_mut().insert(RequestId(begun.id.clone()));
         request.extensions_mut().insert(peer);
@@ -237,22 +236,48 @@ impl App {
             Err(refusal) => (None, refusal.into_response()),
             Ok(()) => self.dispatch(request, peer).await,
         };
-        self.finish(&begun, route, response)
+        self.finish(begun, route, response)
+    }
+
+    /// What every request begins with.
+    fn begin(&self, request: &Request, peer: Peer) -> Begun {
+        let at = self.state.plane.clock().monotonic();
+        let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let headers = request.headers();
+        let parent = Parent::of(headers);
+        let span = self.shared.options.recorder.as_ref().and_then(|recorder| {
+            let method = known_method(request.method());
+            let operator = matches!(peer, Peer::Operator);
+            let version = request.version();
+            recorder.begin(&trace::Head::new(parent, method, version, operator, headers))
+        });
+        let own = || span.as_ref().map(|span| span.trace_id());
+        Begun {
+            at,
+            id: self.request_id(headers, number),
+            number,
+            method: request.method().clone(),
+            family: Family::of(request.uri().path()),
+            peer,
+            trace_id: parent.map(|parent| parent.trace_id).or_else(own),
+            span,
+        }
     }
 
     /// What every reply goes through, whichever way it was made.
-    fn finish(&self, begun: &Begun, route: Option<usize>, mut response: Response) -> Response {
+    fn finish(&self, begun: Begun, route: Option<usize>, mut response: Response) -> Response {
         let mut flooded = false;
         if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
             let now = self.state.plane.clock().now();
-            response = refusal::render(&refusal, begun.family, &begun.id, now);
+            let ids = refusal::Ids { request: &begun.id, trace: begun.trace_id };
+            response = refusal::render(&refusal, begun.family, ids, now);
             flooded = refusal.tells_of_a_flood();
             if refusal.is_of_a_guessing_stranger() {
                 response.extensions_mut().insert(Holdable);
             }
         }
         if let Ok(value) = HeaderValue::from_str(&begun.id) {
-            response.headers_mut().insert(REQUEST_ID, value);
+            response.headers_mut().insert(&REQUEST_ID, value);
         }
         if begun.method == Method::HEAD {
             *response.body_mut() = Body::empty();
@@ -262,9 +287,14 @@ impl App {
         let answered = route == Some(self.shared.verify) && response.status() == StatusCode::OK;
         // A line for each request of a flood would make the flood the log's.
         let sampled = answered || flooded;
-        let sample = if sampled { self.options.access_log_sample.max(1) } else { 1 };
+        let sample = if sampled { self.shared.options.access_log_sample.max(1) } else { 1 };
         if begun.number.is_multiple_of(sample) {
-            log(begun, route, response.status(), took, sample);
+            log(&begun, route, response.status(), took, sample);
+        }
+        if let Some(span) = begun.span {
+            let route = route.map(|index| ROUTES[index].path);
+            let status = response.status().as_u16();
+            span.end(&trace::Answer { route, status, request_id: &begun.id });
         }
         response
     }
@@ -301,7 +331,7 @@ impl App {
 
     /// The client's own request id where it is one sane word, else a new one.
     fn request_id(&self, headers: &HeaderMap, number: u64) -> Box<str> {
-        let mut sent = headers.get_all(REQUEST_ID).iter();
+        let mut sent = headers.get_all(&REQUEST_ID).iter();
         let sane = |text: &&str| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -351,7 +381,7 @@ fn decode(text: &str) -> Cow<'_, str> {
 }
 
 /// Three parts with dots between, the first of which is a JSON object in base64url.
-fn looks_like_jwt(text: &str) -> bool {
+pub(crate) fn looks_like_jwt(text: &str) -> bool {
     text.starts_with("eyJ") && text.bytes().filter(|b| *b == b'.').count() == 2
 }
 
@@ -385,7 +415,8 @@ fn log(begun: &Begun, route: Option<usize>, status: StatusCode, took: Duration, 
     tracing::info!(
         target: "tenantry::access",
         request_id = &*begun.id,
-        method = known_method(&begun.method),
+        trace_id = begun.trace_id.map(tracing::field::display),
+        method = known_method(&begun.method).unwrap_or("other"),
         route = route.map_or("none", |index| ROUTES[index].path),
         status = status.as_u16(),
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -399,8 +430,9 @@ fn panicked() -> Response {
     Refusal::from(Error::internal("a handler panicked")).into_response()
 }
 
-fn known_method(method: &Method) -> &'static str {
-    match *method {
+/// None for a method that the client may have made up.
+fn known_method(method: &Method) -> Option<&'static str> {
+    let name = match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
@@ -408,6 +440,7 @@ fn known_method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
+        _ => return None,
+    };
+    Some(name)
 }

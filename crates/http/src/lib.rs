@@ -18,6 +18,7 @@ mod refusal;
 mod reply;
 mod routes;
 pub mod server;
+pub mod trace;
 mod traffic;
 
 pub use app::{App, AppState, Options, Peer, Readiness};

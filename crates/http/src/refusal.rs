@@ -4,6 +4,7 @@
 use crate::dialects::{accounts, service_accounts, sub_accounts};
 use crate::native;
 use crate::routes::Family;
+use crate::trace::TraceId;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -78,15 +79,17 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// What a request is called in the log.
+#[derive(Clone, Copy)]
+pub(crate) struct Ids<'a> {
+    pub(crate) request: &'a str,
+    pub(crate) trace: Option<TraceId>,
+}
+
 /// Gives a refusal the shape of its family, and logs the cause of what is not the caller's fault.
-pub(crate) fn render(
-    refusal: &Refusal,
-    family: Family,
-    request_id: &str,
-    now: Timestamp,
-) -> Response {
+pub(crate) fn render(refusal: &Refusal, family: Family, ids: Ids<'_>, now: Timestamp) -> Response {
     if let Refusal::Core(error) = refusal {
-        log(error, request_id);
+        log(error, ids);
     }
     let mut response = match family {
         Family::Native => native::problem::render(refusal),
@@ -138,13 +141,14 @@ fn insert_retry_after(headers: &mut HeaderMap, wait: Duration) {
     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
 }
 
-fn log(error: &Error, request_id: &str) {
+fn log(error: &Error, ids: Ids<'_>) {
+    let (request_id, trace_id) = (ids.request, ids.trace.map(tracing::field::display));
     match error {
         Error::Unavailable(cause) | Error::Internal(cause) => {
             let cause = chain(&**cause);
-            tracing::error!(request_id, %error, cause, "a request failed");
+            tracing::error!(request_id, trace_id, %error, cause, "a request failed");
         }
-        Error::StorageFull => tracing::error!(request_id, %error, "a request failed"),
+        Error::StorageFull => tracing::error!(request_id, trace_id, %error, "a request failed"),
         // The alarm was raised where the row was read.
         Error::Integrity { .. }
         | Error::NotAuthenticated(_)

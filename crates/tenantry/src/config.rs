@@ -1,8 +1,12 @@
 //! Settings: from flags, then `TENANTRY_*` variables, then `tenantry.toml`, then defaults.
 
 mod network;
+mod traces;
 
 pub use network::{NetworkConfig, NetworkSettings};
+#[cfg(not(feature = "otel"))]
+pub(crate) use traces::ignored_variable;
+pub use traces::{TraceConfig, TraceSettings};
 
 use crate::{Failure, Result};
 use serde::Deserialize;
@@ -55,6 +59,9 @@ pub struct Settings {
     /// is logged (default: 100)
     #[arg(long, global = true, env = "TENANTRY_ACCESS_LOG_SAMPLE")]
     pub access_log_sample: Option<u64>,
+    /// Traces of requests
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -74,6 +81,8 @@ struct File {
     cache_entries: Option<usize>,
     access_log_sample: Option<u64>,
     misses_per_second_max: Option<u32>,
+    otlp_endpoint: Option<String>,
+    trace_sample: Option<f64>,
     log_level: Option<String>,
     #[serde(default)]
     backup: BackupRecipients,
@@ -109,6 +118,8 @@ pub struct Config {
     pub local_realm_platform_wide: bool,
     /// Of the verifications that were answered, one in this many is logged.
     pub access_log_sample: Option<u64>,
+    /// Where traces of requests go, if anywhere.
+    pub traces: Option<TraceConfig>,
     /// Least severe events that are logged.
     pub log_level: tracing::Level,
     /// What backups are sealed to, where the command does not say.
@@ -182,6 +193,11 @@ impl Config {
         let keys_max = settings.keys_per_account_max.or(file.keys_per_account_max);
         let service_accounts_max = settings.service_accounts_max.or(file.service_accounts_max);
         let cache_entries = settings.cache_entries.or(file.cache_entries);
+        let traces = TraceSettings {
+            otlp_endpoint: text(&settings.traces.otlp_endpoint, file.otlp_endpoint),
+            trace_sample: settings.traces.trace_sample.or(file.trace_sample),
+        };
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
         Ok(Self {
             data_dir: settings
@@ -203,6 +219,7 @@ impl Config {
                 misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
             },
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
+            traces: traces.in_force(variable)?,
             local_realm_platform_wide: file.local_realm.platform_wide,
             log_level,
             backup_recipients: file.backup,

@@ -13,6 +13,7 @@ mod private_file;
 mod progress;
 mod sealing;
 pub mod secrets_file;
+mod traces;
 mod transport;
 pub mod wiring;
 

@@ -1,5 +1,6 @@
 //! What `/metrics` tells: Prometheus names, base units, and labels whose values are few and ours.
 
+use crate::traces::Traces;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
@@ -14,9 +15,13 @@ use tenantry_core::verify::Budget;
 use tenantry_http::{App, BUCKET_MICROS, Cap, RouteTraffic};
 
 /// Prints the metrics of a running server.
-pub(crate) fn renderer(app: App, store: Arc<SqliteStore>) -> Arc<dyn Fn() -> String + Send + Sync> {
+pub(crate) fn renderer(
+    app: App,
+    store: Arc<SqliteStore>,
+    traces: Option<Traces>,
+) -> Arc<dyn Fn() -> String + Send + Sync> {
     let mut registry = Registry::with_prefix("tenantry");
-    registry.register_collector(Box::new(Metrics { app, store }));
+    registry.register_collector(Box::new(Metrics { app, store, traces }));
     Arc::new(move || {
         let mut text = String::new();
         match encode(&mut text, &registry) {
@@ -30,6 +35,7 @@ pub(crate) fn renderer(app: App, store: Arc<SqliteStore>) -> Arc<dyn Fn() -> Str
 struct Metrics {
     app: App,
     store: Arc<SqliteStore>,
+    traces: Option<Traces>,
 }
 
 impl fmt::Debug for Metrics {
@@ -85,8 +91,22 @@ impl Collector for Metrics {
         let accepts = i64::from(self.store.accepts_writes().is_ok());
         gauge(&mut encoder, "store_writable", help, None, &accepts)?;
 
+        if let Some(traces) = &self.traces {
+            encode_traces(&mut encoder, traces)?;
+        }
         encode_process(&mut encoder)
     }
+}
+
+fn encode_traces(encoder: &mut DescriptorEncoder<'_>, traces: &Traces) -> fmt::Result {
+    let help = "Spans of traces by what became of them";
+    let mut family = encoder.encode_descriptor("trace_spans", help, None, MetricType::Counter)?;
+    for (outcome, count) in traces.counts() {
+        let labels = [("outcome", outcome)];
+        let mut metric = family.encode_family(&labels)?;
+        metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    }
+    Ok(())
 }
 
 fn encode_requests(encoder: &mut DescriptorEncoder<'_>, traffic: &[RouteTraffic]) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
+use crate::traces::{self, Traces};
 use crate::wiring::{self, Missing};
 use crate::{Failure, Result, descriptors, metrics, output};
 use std::fs;
@@ -32,8 +33,11 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
             Some(tls.map_err(|problem| Failure::Setting(problem.to_string()))?)
         }
     };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let traces = traces::start(config.traces.as_ref(), scheme)?;
     let local = wiring::open(config, Missing::Create)?;
-    let mut options = Options::default();
+    let recorder = traces.as_ref().map(Traces::recorder);
+    let mut options = Options { recorder, ..Options::default() };
     if let Some(sample) = config.access_log_sample {
         options.access_log_sample = sample;
     }
@@ -44,7 +48,6 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         connections_per_address_max = limits.connections_per_address_max,
         "limits"
     );
-    let scheme = if tls.is_some() { "https" } else { "http" };
     let served = server::Network { limits, tls, proxies: config.network.proxies.clone() };
     let network = TcpListener::bind(config.listen)
         .await
@@ -70,7 +73,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let readiness = app.readiness();
     let owner = rustix::process::geteuid().as_raw();
     if let Some(listener) = metrics {
-        let render = metrics::renderer(app.clone(), local.store.clone());
+        let render = metrics::renderer(app.clone(), local.store.clone(), traces.clone());
         tokio::spawn(server::serve_metrics(listener, render, wait(stopped.clone())));
     }
     let network =
@@ -107,6 +110,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         tracing::warn!(%error, "last-used times were not written");
     }
     let _ = fs::remove_file(config.operator_socket());
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -29,4 +29,5 @@ mod service_accounts;
 mod sub_accounts;
 mod support;
 mod tenancy;
+mod traces;
 mod verification;

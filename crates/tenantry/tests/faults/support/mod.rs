@@ -1,10 +1,12 @@
 //! The binary under test, its clients, and the ledger of what it acknowledged.
 
 pub(crate) mod disk;
+pub(crate) mod exercise;
 pub(crate) mod flood;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod preload;
+pub(crate) mod secrets;
 pub(crate) mod site;
 pub(crate) mod slow;
 pub(crate) mod stored;

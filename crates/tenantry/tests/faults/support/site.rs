@@ -56,7 +56,8 @@ impl Site {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         for (name, _) in env::vars_os() {
-            if name.to_string_lossy().starts_with("TENANTRY_") {
+            let text = name.to_string_lossy();
+            if text.starts_with("TENANTRY_") || text.starts_with("OTEL_") {
                 command.env_remove(name);
             }
         }

@@ -121,6 +121,7 @@ impl TestApp {
         let options = Options {
             access_log_sample: settings.access_log_sample,
             short_cut: std::env::var_os("TENANTRY_TEST_NO_SHORT_CUT").is_none(),
+            recorder: None,
         };
         let app = App::new(plane.clone(), options);
         let organization =
