@@ -68,7 +68,7 @@ impl Plane {
             name: read.credential.name.clone(),
             member,
             scope,
-            grants: known.grants.clone(),
+            grants: known.grants().clone(),
         }))
     }
 
@@ -96,7 +96,7 @@ impl Plane {
             Some(account) => Scope::Account { account: account.id, root: account.root() },
             None => Scope::Plane,
         };
-        let allowed = known.grants.has(Right::KeysVerify);
+        let allowed = known.grants().has(Right::KeysVerify);
         Ok(Verifier { scope, allowed, key: Some(known.id) })
     }
 }

@@ -177,7 +177,7 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
     }
     // Permissions are made of characters that JSON prints as they are.
     out.extend_from_slice(b",\"permissions\":[");
-    for (index, permission) in known.grants.set().iter().enumerate() {
+    for (index, permission) in known.grants().set().iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
         out.extend_from_slice(permission.as_bytes());
         out.push(b'"');
