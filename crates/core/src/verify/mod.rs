@@ -22,6 +22,7 @@ pub(crate) use tally::Tally;
 use crate::Plane;
 use crate::accounts::Account;
 use crate::actor::Scope;
+use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId};
 use crate::limits;
@@ -103,13 +104,18 @@ impl Plane {
         if !verifier.allowed {
             return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
         }
-        let verdict = self.judge(verifier, question).await?;
+        let (verdict, at) = self.judge(verifier, question).await?;
         let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
-        self.tally.count(verdict.code, used.map(|known| known.id), self.clock.now());
+        self.tally.count(verdict.code, used.map(|known| known.id).zip(at));
         Ok(verdict)
     }
 
-    async fn judge(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
+    /// The answer, and when a credential that was found was judged.
+    async fn judge(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+    ) -> Result<(Verdict, Option<Timestamp>)> {
         let (presented, client_id) = match question.credential {
             Asked::Key(text) => (Presented::key(text), None),
             Asked::Client { id, secret } => {
@@ -117,7 +123,7 @@ impl Plane {
             }
         };
         let Some(presented) = presented else {
-            return Ok(Verdict::unknown(Code::Malformed));
+            return Ok((Verdict::unknown(Code::Malformed), None));
         };
         let source = source(verifier, question.address);
         let found = self.find_known(&presented.tag(&self.secrets), source).await;
@@ -129,13 +135,14 @@ impl Plane {
                     .is_some_and(|account| verifier.scope.reaches(account.root(), Some(account.id)))
         };
         let Some(known) = known.filter(in_scope) else {
-            return Ok(Verdict::unknown(Code::NotFound));
+            return Ok((Verdict::unknown(Code::NotFound), None));
         };
         let Some(standing) = believed(self.standing_of(&known).await)? else {
-            return Ok(Verdict::unknown(Code::NotFound));
+            return Ok((Verdict::unknown(Code::NotFound), None));
         };
-        let code = known.judge(standing, self.clock.now(), question.address, question.permissions);
-        Ok(Verdict::known(code, known))
+        let now = self.clock.now();
+        let code = known.judge(standing, now, question.address, question.permissions);
+        Ok((Verdict::known(code, known), Some(now)))
     }
 
     /// Writes the last-used times that verifications have left in memory.

@@ -30,14 +30,14 @@ struct Stripe {
 
 impl Tally {
     /// Counts an answer and, where it was yes, the use of its credential.
-    pub(crate) fn count(&self, code: Code, used: Option<CredentialId>, now: Timestamp) {
+    pub(crate) fn count(&self, code: Code, used: Option<(CredentialId, Timestamp)>) {
         let stripe = &self.stripes[own_stripe()];
         stripe.verdicts[code as usize].fetch_add(1, Ordering::Relaxed);
-        if let Some(id) = used {
+        if let Some((id, at)) = used {
             let mut map = lock(&stripe.used);
             // Beyond the limit only credentials that are already there are kept up.
             if map.len() < limits::LAST_USED_ENTRIES_MAX / STRIPES || map.contains_key(&id) {
-                map.insert(id, now);
+                map.insert(id, at);
             }
         }
     }
@@ -101,9 +101,9 @@ mod tests {
         let tally = Tally::default();
         let now = Timestamp::from_seconds(1);
         for _ in 0..3 {
-            tally.count(Code::Valid, Some(id(1)), now);
+            tally.count(Code::Valid, Some((id(1), now)));
         }
-        tally.count(Code::Revoked, None, now);
+        tally.count(Code::Revoked, None);
         let count = |code| tally.verdicts().iter().find(|(c, _)| *c == code).map(|(_, n)| *n);
         assert_eq!((count(Code::Valid), count(Code::Revoked)), (Some(3), Some(1)));
         assert_eq!(tally.take_used(), [(id(1), now)]);
@@ -115,7 +115,7 @@ mod tests {
         let tally = Tally::default();
         let many = limits::LAST_USED_FLUSH_MAX + 7;
         for number in 0..many {
-            tally.count(Code::Valid, Some(id(number as u64)), Timestamp::from_seconds(1));
+            tally.count(Code::Valid, Some((id(number as u64), Timestamp::from_seconds(1))));
         }
         assert_eq!(tally.take_used().len(), limits::LAST_USED_FLUSH_MAX);
         assert_eq!(tally.take_used().len(), 7);
