@@ -1,5 +1,6 @@
 //! Who asks: the actor of a request, and what that actor may reach and do.
 
+use crate::accounts::Account;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::permissions::{Grants, PermissionSet, Right};
@@ -42,6 +43,8 @@ pub struct KeyActor {
     pub scope: Scope,
     /// What it may do there.
     pub grants: Arc<Grants>,
+    /// The root account as it stood when the key was read, for a key of the root account itself.
+    pub organization: Option<Arc<Account>>,
 }
 
 /// What a key reaches.

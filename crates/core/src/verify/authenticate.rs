@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Unauthenticated};
 use crate::permissions::Right;
 use crate::secrets::{Presented, Tag};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 const INVALID: Error = Error::NotAuthenticated(Unauthenticated::Invalid);
 
@@ -65,10 +66,11 @@ impl Plane {
         };
         Ok(Actor::Key(KeyActor {
             id: known.id,
-            name: read.credential.name.clone(),
+            name: read.credential.name,
             member,
             scope,
             grants: known.grants().clone(),
+            organization: read.account.filter(|account| account.parent.is_none()).map(Arc::new),
         }))
     }
 
