@@ -253,6 +253,9 @@ pub(crate) struct Loose {
     /// Draw so that a few keys come often, instead of each equally often
     #[arg(long)]
     zipf: bool,
+    /// Create sub-accounts instead; the key that asks is then an organization's
+    #[arg(long, conflicts_with = "zipf")]
+    create: bool,
 }
 
 impl Loose {
@@ -262,7 +265,12 @@ impl Loose {
         let count = keys.count();
         let draw =
             if self.zipf { keys::Draw::zipf(count, 1) } else { keys::Draw::uniform(count, 1) };
-        let mut requests = Requests::verify(bearer.trim(), &keys, draw);
+        let bearer = bearer.trim();
+        let mut requests = if self.create {
+            Requests::create(bearer)
+        } else {
+            Requests::verify(bearer, &keys, draw)
+        };
         let until = Until::Elapsed(Duration::from_secs(self.seconds));
         let loaded = run(self.address, self.connections, until, &mut requests)?;
         println!(

@@ -1,6 +1,5 @@
 //! How much memory a server takes, and each key that it remembers.
 
-use crate::plan::Plan;
 use crate::prepare::Store;
 use crate::report::Figure;
 use crate::site::Served;
@@ -26,22 +25,23 @@ pub(crate) fn idle(binary: &Path, store: &Store, more: &[String]) -> Outcome<Vec
     ])
 }
 
-/// Growth of a server's own memory per key that enters its cache.
+/// Growth of a server's own memory per key, while `remembered` of them enter its cache.
 #[expect(clippy::cast_precision_loss, reason = "bytes are far below 2^52")]
 pub(crate) fn per_key(
     binary: &Path,
     store: &Store,
-    plan: &Plan,
+    remembered: u64,
+    name: &str,
     more: &[String],
 ) -> Outcome<Figure> {
     // What a server allocates once, however many keys it is asked about, is there by then.
-    let warm = plan.remembered / 4;
-    let served = Served::start(binary, store, plan.remembered * 2, more)?;
+    let warm = remembered / 4;
+    let served = Served::start(binary, store, remembered * 2, more)?;
     served.ask_once(0, warm)?;
     let before = process::memory(served.server.pid())?.anonymous;
-    served.ask_once(warm, warm + plan.remembered)?;
+    served.ask_once(warm, warm + remembered)?;
     let after = process::memory(served.server.pid())?.anonymous;
     served.server.stop()?;
-    let grown = after.saturating_sub(before) as f64 / plan.remembered as f64;
-    Ok(Figure::one("memory per cached key".to_owned(), "bytes", grown))
+    let grown = after.saturating_sub(before) as f64 / remembered as f64;
+    Ok(Figure::one(name.to_owned(), "bytes", grown))
 }

@@ -8,8 +8,16 @@ pub(crate) const CONNECTIONS: usize = 64;
 pub(crate) const REPETITIONS: usize = 5;
 /// Keys of the store whose idle memory is read.
 pub(crate) const IDLE_KEYS: u64 = 10_000;
-/// The store that growth is counted from.
+/// The store that growth is counted from, and the hot keys of every store that is compared with
+/// it, so that only what is stored differs.
 pub(crate) const SMALL_KEYS: u64 = 1_000;
+/// Creates of one run where stores of different sizes are compared: few, so that a small one stays
+/// small.
+pub(crate) const CREATES: u64 = 5_000;
+/// The store whose accounts have many keys each.
+pub(crate) const SHARED_KEYS: u64 = 100_000;
+/// Keys of each of its accounts.
+pub(crate) const KEYS_PER_ACCOUNT: u64 = 100;
 
 /// The sizes of one form.
 #[derive(Debug)]
@@ -18,8 +26,10 @@ pub(crate) struct Plan {
     pub(crate) form: &'static str,
     /// Keys of the large store.
     pub(crate) keys: u64,
-    /// Stores of other sizes, for growth.
+    /// Stores of other sizes, for growth, the smallest first.
     pub(crate) growth: &'static [u64],
+    /// Accounts that creates find stored, few and many.
+    pub(crate) accounts: [u64; 2],
     /// Keys that are asked about again and again, all of which the cache holds.
     pub(crate) hot: u64,
     /// How long each scenario runs per repetition.
@@ -34,6 +44,7 @@ pub(crate) const LONG: Plan = Plan {
     form: "long",
     keys: 10_000_000,
     growth: &[SMALL_KEYS, 1_000_000],
+    accounts: [SMALL_KEYS, 1_000_000],
     hot: 100_000,
     time: Duration::from_secs(4),
     disk_time: Duration::from_secs(1),
@@ -44,6 +55,7 @@ pub(crate) const QUICK: Plan = Plan {
     form: "quick",
     keys: 100_000,
     growth: &[SMALL_KEYS],
+    accounts: [SMALL_KEYS, 100_000],
     hot: 10_000,
     time: Duration::from_millis(1200),
     disk_time: Duration::from_millis(400),
@@ -85,9 +97,11 @@ mod tests {
 
     #[test]
     fn the_quick_form_ends_in_two_minutes() {
-        const SCENARIOS: u32 = 8;
-        let repetition =
-            (QUICK.time + Duration::from_millis(300)) * SCENARIOS + QUICK.disk_time * 2;
+        const SCENARIOS: u32 = 9;
+        const CREATES_TIME: Duration = Duration::from_millis(700);
+        let repetition = (QUICK.time + Duration::from_millis(300)) * SCENARIOS
+            + QUICK.disk_time * 2
+            + CREATES_TIME * 2;
         assert!(repetition * u32::try_from(REPETITIONS).unwrap() < Duration::from_secs(80));
     }
 }

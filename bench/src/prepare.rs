@@ -27,6 +27,7 @@ const ORGANIZATIONS_MAX: u64 = 10_000;
 pub(crate) struct Store {
     pub(crate) folder: PathBuf,
     pub(crate) keys: u64,
+    keys_per_account: u64,
 }
 
 impl Store {
@@ -58,10 +59,49 @@ struct Template {
     secrets: Secrets,
 }
 
-/// The store with that many keys under `stores`; made where there is none of this schema.
+/// The store with that many keys under `stores`, each of an account of its own; made where there is
+/// none of this schema.
 pub(crate) fn store(stores: &Path, keys: u64) -> Outcome<Store> {
+    made(stores, Store { folder: stores.join(keys.to_string()), keys, keys_per_account: 1 })
+}
+
+/// The same with so many keys of each account.
+pub(crate) fn shared(stores: &Path, keys: u64, keys_per_account: u64) -> Outcome<Store> {
+    let folder = stores.join(format!("{keys}-by-{keys_per_account}"));
+    made(stores, Store { folder, keys, keys_per_account })
+}
+
+/// A store that is made again, since it is written to.
+pub(crate) fn anew(stores: &Path, keys: u64) -> Outcome<Store> {
     let folder = stores.join(keys.to_string());
-    let store = Store { folder, keys };
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    store(stores, keys)
+}
+
+/// A copy of the store with that many keys, to be written to.
+pub(crate) fn copy(stores: &Path, keys: u64) -> Outcome<Store> {
+    let original = store(stores, keys)?;
+    let copy = Store { folder: stores.join(format!("{keys}-copy")), ..original };
+    if copy.folder.exists() {
+        fs::remove_dir_all(&copy.folder)?;
+    }
+    fs::create_dir_all(copy.data())?;
+    let original = stores.join(keys.to_string());
+    for entry in fs::read_dir(original.join("data"))? {
+        let entry = entry?;
+        // Sockets of a server that was killed are no files.
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), copy.data().join(entry.file_name()))?;
+        }
+    }
+    fs::copy(original.join("master"), copy.folder.join("master"))?;
+    Ok(copy)
+}
+
+fn made(stores: &Path, store: Store) -> Outcome<Store> {
+    let keys = store.keys;
     let stamp_file = store.folder.join("stamp");
     let stamp = format!("form {FORM}, {keys} keys, schema {}\n", schema(stores)?);
     if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) && opens(&store) {

@@ -2,7 +2,7 @@
 
 mod figures;
 
-use crate::plan::{self, IDLE_KEYS, Plan, REPETITIONS};
+use crate::plan::{self, IDLE_KEYS, KEYS_PER_ACCOUNT, Plan, REPETITIONS, SHARED_KEYS};
 use crate::prepare::{self, Store};
 use crate::report::{Figure, Report, Row};
 use crate::server::{self, Server};
@@ -25,19 +25,20 @@ pub(crate) fn run(options: &Run) -> Outcome {
     let growth = plan.growth.iter().map(|keys| prepare::store(&options.stores, *keys));
     let growth = growth.collect::<Outcome<Vec<Store>>>()?;
     let idle = prepare::store(&options.stores, IDLE_KEYS)?;
+    let shared = prepare::shared(&options.stores, SHARED_KEYS, KEYS_PER_ACCOUNT)?;
+    let among = plan.accounts.iter().map(|accounts| prepare::copy(&options.stores, *accounts));
+    let among = among.collect::<Outcome<Vec<Store>>>()?;
     let more = server::arguments(&options.server, &options.serve_with)?;
     let binary = &*options.server;
 
     read_through(&large.data().join("tenantry.db"))?;
     let mut figures = starts(binary, &options.stores, &large, &more)?;
     figures.extend(memory::idle(binary, &idle, &more)?);
-    figures.push(memory::per_key(binary, &large, plan, &more)?);
+    figures.push(memory::per_key(binary, &large, plan.remembered, "memory per cached key", &more)?);
+    let name = format!("memory per cached key, {KEYS_PER_ACCOUNT} keys an account");
+    figures.push(memory::per_key(binary, &shared, SHARED_KEYS / 5 * 4, &name, &more)?);
 
-    let create = options.stores.join("0");
-    if create.exists() {
-        fs::remove_dir_all(&create)?;
-    }
-    let create = prepare::store(&options.stores, 0)?;
+    let create = prepare::anew(&options.stores, 0)?;
     let cache = plan.cache_entries();
     let grown = growth.iter().map(|store| Served::start(binary, store, cache, &more));
     let mut site = Site {
@@ -47,12 +48,20 @@ pub(crate) fn run(options: &Run) -> Outcome {
         grown: grown.collect::<Outcome<Vec<Served>>>()?,
         create: Server::tenantry(binary, &create.data(), cache, &more)?,
         master: create.master()?,
+        among: among
+            .iter()
+            .map(|store| {
+                Ok((Server::tenantry(binary, &store.data(), cache, &more)?, store.master()?))
+            })
+            .collect::<Outcome<_>>()?,
         folder: options.stores.clone(),
         cold: crate::keys::Draw::walk(plan.hot, plan.keys),
     };
     let rows = repeat(&mut site, options.only.as_deref())?;
     site.stop()?;
-    fs::remove_dir_all(&create.folder)?;
+    for written in among.iter().chain([&create]) {
+        fs::remove_dir_all(&written.folder)?;
+    }
 
     figures.splice(0..0, figures::of_rows(plan, &rows));
     figures::want(&mut figures);

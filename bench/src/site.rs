@@ -2,7 +2,7 @@
 
 use crate::keys::{Draw, Keys};
 use crate::load::Until;
-use crate::plan::{CONNECTIONS, Plan};
+use crate::plan::{self, CONNECTIONS, Plan, SMALL_KEYS};
 use crate::prepare::Store;
 use crate::requests::Requests;
 use crate::sample::{self, Sample};
@@ -20,8 +20,11 @@ pub(crate) enum Scenario {
     Create,
     BulkCreate,
     LoneCreate,
-    /// Cached verification on another store of `growth`, by its place there.
+    /// Cached verification of as many keys on another store of `growth`, by its place there, or
+    /// beyond them on the large one.
     Grown(usize),
+    /// Creates where so many accounts are, by the place in `accounts`.
+    CreateAmong(usize),
     Fdatasync,
     SingleCommit,
 }
@@ -65,6 +68,8 @@ pub(crate) struct Site<'a> {
     /// An empty store that creates go to.
     pub(crate) create: Server,
     pub(crate) master: String,
+    /// Copies of stores that creates go to, and their organizations' master keys.
+    pub(crate) among: Vec<(Server, String)>,
     /// Where the disk is measured: beside the stores.
     pub(crate) folder: PathBuf,
     /// Where the walk over the cold keys goes on.
@@ -75,11 +80,12 @@ impl Site<'_> {
     /// The scenarios of a plan, controls first.
     pub(crate) fn scenarios(plan: &Plan) -> Vec<Scenario> {
         use Scenario::{
-            BulkCreate, Cached, Create, Fdatasync, Grown, Hello, LoneCreate, Missed, SingleCommit,
-            Zipf,
+            BulkCreate, Cached, Create, CreateAmong, Fdatasync, Grown, Hello, LoneCreate, Missed,
+            SingleCommit, Zipf,
         };
         let mut all = vec![Hello, Cached, Zipf, Missed, Create, BulkCreate, LoneCreate];
-        all.extend((0..plan.growth.len()).map(Grown));
+        all.extend((0..=plan.growth.len()).map(Grown));
+        all.extend((0..plan.accounts.len()).map(CreateAmong));
         all.extend([Fdatasync, SingleCommit]);
         all
     }
@@ -95,7 +101,11 @@ impl Site<'_> {
             Scenario::BulkCreate => "bulk create, accounts",
             Scenario::LoneCreate => "create, one lone client",
             Scenario::Grown(index) => {
-                return format!("verify, cached, {} keys", plan.growth[index]);
+                let keys = plan.growth.get(index).unwrap_or(&plan.keys);
+                return format!("verify, {SMALL_KEYS} hot of {keys} keys");
+            }
+            Scenario::CreateAmong(index) => {
+                return format!("create, among {} accounts", plan.accounts[index]);
             }
             Scenario::Fdatasync => "control: fdatasync",
             Scenario::SingleCommit => "control: SQLite, one row a commit",
@@ -114,7 +124,9 @@ impl Site<'_> {
     /// Ends every process in order.
     pub(crate) fn stop(self) -> Outcome {
         let grown = self.grown.into_iter().map(|served| served.server);
-        [self.large.server, self.create].into_iter().chain(grown).try_for_each(Server::stop)
+        let among = self.among.into_iter().map(|(server, _)| server);
+        let all = [self.large.server, self.create].into_iter().chain(grown).chain(among);
+        all.into_iter().try_for_each(Server::stop)
     }
 
     /// Runs a scenario once.
@@ -142,15 +154,19 @@ impl Site<'_> {
                 Ok(sample)
             }
             Scenario::Grown(index) => {
-                let grown = &self.grown[index];
-                let hot = self.plan.hot.min(grown.keys.count());
-                grown.ask_once(0, hot)?;
-                let draw = Draw::uniform(hot, 7);
+                let grown = self.grown.get(index).unwrap_or(large);
+                grown.ask_once(0, SMALL_KEYS)?;
+                let draw = Draw::uniform(SMALL_KEYS, 7);
                 let mut requests = Requests::verify(&grown.caller, &grown.keys, draw);
                 sample::take(&grown.server, CONNECTIONS, until, &mut requests)
             }
             Scenario::Create => {
                 sample::take(&self.create, CONNECTIONS, until, &mut Requests::create(&self.master))
+            }
+            Scenario::CreateAmong(index) => {
+                let (server, master) = &self.among[index];
+                let until = Until::Requests(plan::CREATES);
+                sample::take(server, CONNECTIONS, until, &mut Requests::create(master))
             }
             Scenario::BulkCreate => {
                 sample::take(&self.create, 2, until, &mut Requests::bulk(&self.master))

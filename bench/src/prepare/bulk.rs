@@ -21,7 +21,8 @@ use tenantry_core::secrets::Sealed;
 /// Rows that go from the thread that seals to the one that writes at once.
 const BATCH: usize = 1024;
 
-type Pair = (Sealed<Account>, Sealed<Credential>);
+/// A key, and its account where it is the account's first.
+type Pair = (Option<Sealed<Account>>, Sealed<Credential>);
 
 /// Fills a store that the plane has begun.
 pub(super) fn fill(store: &Store, template: &Template) -> Outcome {
@@ -34,7 +35,8 @@ pub(super) fn fill(store: &Store, template: &Template) -> Outcome {
     )?;
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(64);
-        scope.spawn(move || seal(template, &drawn, &sender));
+        let keys_per_account = store.keys_per_account;
+        scope.spawn(move || seal(template, &drawn, keys_per_account, &sender));
         write(&database, template, receiver)
     })?;
     database.execute_batch("COMMIT; PRAGMA journal_mode = WAL;")?;
@@ -42,27 +44,40 @@ pub(super) fn fill(store: &Store, template: &Template) -> Outcome {
     Ok(())
 }
 
-fn seal(template: &Template, drawn: &[Drawn], batches: &SyncSender<Vec<Pair>>) {
+fn seal(
+    template: &Template,
+    drawn: &[Drawn],
+    keys_per_account: u64,
+    batches: &SyncSender<Vec<Pair>>,
+) {
     // An id for each millisecond, all in the past.
     let now = SystemClock.now().micros();
     let span = i64::try_from(drawn.len()).unwrap_or(0);
     let mut at = now - span * 1000;
     let mut owners = template.organizations.iter().cycle();
+    let mut account = template.created.account.clone();
+    let mut left = 0;
     for some in drawn.chunks(BATCH) {
-        let batch = some.iter().zip(owners.by_ref()).map(|(drawn, (root, member))| {
+        let batch = some.iter().map(|drawn| {
             at += 1000;
             let time = Timestamp::from_micros(at);
-            let mut account = template.created.account.clone();
-            account.id = AccountId::generate(&SystemRng, time);
-            account.parent = Some(*root);
-            account.created_by = *member;
+            let first = left == 0;
+            if first && let Some((root, member)) = owners.next() {
+                left = keys_per_account;
+                account.id = AccountId::generate(&SystemRng, time);
+                account.parent = Some(*root);
+                account.created_by = *member;
+            }
+            left -= 1;
+            let (root, member) = (account.root(), account.created_by);
             let mut key = template.created.key.clone();
             key.id = CredentialId::generate(&SystemRng, time);
             key.lineage = key.id;
-            key.owner = Owner::Account { account: account.id, root: *root, member: *member };
+            key.owner = Owner::Account { account: account.id, root, member };
             key.tag = drawn.tag();
             key.start = drawn.start();
-            (Sealed::new(account, &template.secrets), Sealed::new(key, &template.secrets))
+            let account = first.then(|| Sealed::new(account.clone(), &template.secrets));
+            (account, Sealed::new(key, &template.secrets))
         });
         if batches.send(batch.collect()).is_err() {
             return;
@@ -75,18 +90,23 @@ fn write(database: &Connection, template: &Template, batches: Receiver<Vec<Pair>
     let mut accounts = Copies::of(database, "accounts", created.account.id.as_bytes())?;
     let mut keys = Copies::of(database, "credentials", created.key.id.as_bytes())?;
     for (account, key) in batches.into_iter().flatten() {
-        let (seal, account) = (account.seal(), account.record());
-        accounts.set("id", account.id.as_bytes())?;
-        accounts.set("parent_id", account.root().as_bytes())?;
-        accounts.set("shard", shard_of(account.root()))?;
-        accounts.set("created_by_member", account.created_by.as_bytes())?;
-        accounts.set("row_mac", seal)?;
-        accounts.insert()?;
+        if let Some(account) = account {
+            let (seal, account) = (account.seal(), account.record());
+            accounts.set("id", account.id.as_bytes())?;
+            accounts.set("parent_id", account.root().as_bytes())?;
+            accounts.set("shard", shard_of(account.root()))?;
+            accounts.set("created_by_member", account.created_by.as_bytes())?;
+            accounts.set("row_mac", seal)?;
+            accounts.insert()?;
+        }
         let (seal, key) = (key.seal(), key.record());
+        let Owner::Account { account, root, member } = key.owner else {
+            return Err("a key without an account".into());
+        };
         keys.set("id", key.id.as_bytes())?;
-        keys.set("account_id", account.id.as_bytes())?;
-        keys.set("root_id", account.root().as_bytes())?;
-        keys.set("member_id", account.created_by.as_bytes())?;
+        keys.set("account_id", account.as_bytes())?;
+        keys.set("root_id", root.as_bytes())?;
+        keys.set("member_id", member.as_bytes())?;
         keys.set("tag", key.tag.as_bytes())?;
         keys.set("start", key.start.as_str())?;
         keys.set("lineage", key.lineage.as_bytes())?;

@@ -1,5 +1,6 @@
 //! Who asks: the actor of a request, and what that actor may reach and do.
 
+use crate::accounts::Account;
 use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
@@ -48,6 +49,8 @@ pub struct KeyActor {
     /// The key's own end. A grace after a rotation is no end of this kind: whoever holds the key
     /// is to have its successor by then.
     pub expires_at: Option<Timestamp>,
+    /// The root account as it stood when the key was read, for a key of the root account itself.
+    pub organization: Option<Arc<Account>>,
 }
 
 /// What a key reaches.

@@ -1,6 +1,7 @@
 //! One request from its head to its reply: request id, checks that come before any route, the
 //! route, the family's error shape, the access log.
 
+use crate::body::RequestBody;
 use crate::native::verify;
 use crate::refusal::{self, Refusal};
 use crate::routes::{Effect, Family, Found, ROUTES, Router};
@@ -9,6 +10,7 @@ use crate::trace::{self, Parent, Recorder, TraceId};
 use crate::traffic::{Cap, RouteTraffic, Traffic};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -31,7 +33,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest request id that is taken over from a client, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What every handler has.
 #[derive(Clone)]
@@ -89,6 +91,33 @@ pub(crate) struct Holdable;
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) Box<str>);
 
+/// Where a request's id is from.
+enum IdSource {
+    Client(Box<str>),
+    /// In hex, without an allocation.
+    Drawn([u8; 32]),
+}
+
+impl IdSource {
+    fn drawn(prefix: u64, number: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'0'; 32];
+        let bytes = (u128::from(prefix) << 64 | u128::from(number)).to_be_bytes();
+        for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Self::Drawn(text)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Client(text) => text,
+            Self::Drawn(text) => std::str::from_utf8(text).unwrap_or_default(),
+        }
+    }
+}
+
 /// How an [`App`] is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -130,7 +159,7 @@ struct Shared {
 /// A request's head, as far as its end needs it.
 struct Begun {
     at: Duration,
-    id: Box<str>,
+    id: IdSource,
     number: u64,
     method: Method,
     family: Family,
@@ -207,40 +236,52 @@ impl App {
     }
 
     /// Answers a request.
-    pub async fn handle(&self, request: Request, peer: Peer) -> Response {
-        self.answer(request, peer, None).await
+    pub async fn handle(&self, request: http::Request<impl RequestBody>, peer: Peer) -> Response {
+        let begun = self.begin(&request, peer);
+        if !self.shared.options.short_cut || !is_verification(&request) {
+            // Boxed, so that the future of what most requests ask stays small.
+            return Box::pin(self.answer(begun, request.map(Body::new), None)).await;
+        }
+        let (parts, body) = request.into_parts();
+        let response = match check_head(parts.version, &parts.uri, &parts.headers) {
+            Ok(()) => {
+                let answer = verify::answer(&self.state, peer, &parts.headers, body);
+                AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| panicked())
+            }
+            Err(refusal) => refusal.into_response(),
+        };
+        self.finish(begun, Some(self.shared.verify), response)
     }
 
     /// Answers a request that a cap leaves no room for.
-    pub(crate) async fn shed(&self, request: Request, peer: Peer, cap: Cap) -> Response {
+    pub(crate) async fn shed(
+        &self,
+        request: http::Request<impl RequestBody>,
+        peer: Peer,
+        cap: Cap,
+    ) -> Response {
         self.count_shed(cap);
-        self.answer(request, peer, Some(Refusal::Overloaded)).await
+        let begun = self.begin(&request, peer);
+        Box::pin(self.answer(begun, request.map(Body::new), Some(Refusal::Overloaded))).await
     }
 
-    async fn answer(&self, mut request: Request, peer: Peer, refused: Option<Refusal>) -> Response {
-        let begun = self.begin(&request, peer);
-        if self.shared.options.short_cut && refused.is_none() && is_verification(&request) {
-            let (parts, body) = request.into_parts();
-            let response = match check_head(parts.version, &parts.uri, &parts.headers) {
-                Ok(()) => {
-                    let answer = verify::answer(&self.state, peer, &parts.headers, body);
-                    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| panicked())
-                }
-                Err(refusal) => refusal.into_response(),
-            };
-            return self.finish(begun, Some(self.shared.verify), response);
-        }
-        request.extensions_mut().insert(RequestId(begun.id.clone()));
-        request.extensions_mut().insert(peer);
+    async fn answer(
+        &self,
+        begun: Begun,
+        mut request: Request,
+        refused: Option<Refusal>,
+    ) -> Response {
+        request.extensions_mut().insert(RequestId(begun.id.as_str().into()));
+        request.extensions_mut().insert(begun.peer);
         let (route, response) = match refused.map_or_else(|| check(&request), Err) {
             Err(refusal) => (None, refusal.into_response()),
-            Ok(()) => self.dispatch(request, peer).await,
+            Ok(()) => self.dispatch(request, begun.peer).await,
         };
         self.finish(begun, route, response)
     }
 
     /// What every request begins with.
-    fn begin(&self, request: &Request, peer: Peer) -> Begun {
+    fn begin<B>(&self, request: &http::Request<B>, peer: Peer) -> Begun {
         let at = self.state.plane.clock().monotonic();
         let number = self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let headers = request.headers();
@@ -266,18 +307,19 @@ impl App {
 
     /// What every reply goes through, whichever way it was made.
     fn finish(&self, begun: Begun, route: Option<usize>, mut response: Response) -> Response {
+        let id = begun.id.as_str();
         let mut flooded = false;
         if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
             let now = self.state.plane.clock().now();
-            let ids = refusal::Ids { request: &begun.id, trace: begun.trace_id };
+            let ids = refusal::Ids { request: id, trace: begun.trace_id };
             response = refusal::render(&refusal, begun.family, ids, now);
             flooded = refusal.tells_of_a_flood();
             if refusal.is_of_a_guessing_stranger() {
                 response.extensions_mut().insert(Holdable);
             }
         }
-        if let Ok(value) = HeaderValue::from_str(&begun.id) {
-            response.headers_mut().insert(&REQUEST_ID, value);
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.headers_mut().insert(REQUEST_ID, value);
         }
         if begun.method == Method::HEAD {
             *response.body_mut() = Body::empty();
@@ -294,7 +336,7 @@ impl App {
         if let Some(span) = begun.span {
             let route = route.map(|index| ROUTES[index].path);
             let status = response.status().as_u16();
-            span.end(&trace::Answer { route, status, request_id: &begun.id });
+            span.end(&trace::Answer { route, status, request_id: begun.id.as_str() });
         }
         response
     }
@@ -330,8 +372,8 @@ impl App {
     }
 
     /// The client's own request id where it is one sane word, else a new one.
-    fn request_id(&self, headers: &HeaderMap, number: u64) -> Box<str> {
-        let mut sent = headers.get_all(&REQUEST_ID).iter();
+    fn request_id(&self, headers: &HeaderMap, number: u64) -> IdSource {
+        let mut sent = headers.get_all(REQUEST_ID).iter();
         let sane = |text: &&str| {
             (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -339,8 +381,8 @@ impl App {
                 && !looks_like_jwt(text)
         };
         match (sent.next().and_then(|value| value.to_str().ok()).filter(sane), sent.next()) {
-            (Some(text), None) => text.into(),
-            _ => format!("{:016x}{number:016x}", self.shared.request_id_prefix).into(),
+            (Some(text), None) => IdSource::Client(text.into()),
+            _ => IdSource::drawn(self.shared.request_id_prefix, number),
         }
     }
 }
@@ -370,7 +412,7 @@ fn check(request: &Request) -> Result<(), Refusal> {
 }
 
 /// The one question that takes the short-cut: exactly its route, and nothing else in its target.
-pub(crate) fn is_verification<B>(request: &axum::http::Request<B>) -> bool {
+pub(crate) fn is_verification<B>(request: &http::Request<B>) -> bool {
     *request.method() == verify::METHOD
         && request.uri().path() == verify::PATH
         && request.uri().query().is_none()
@@ -414,7 +456,7 @@ fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Re
 fn log(begun: &Begun, route: Option<usize>, status: StatusCode, took: Duration, sample: u64) {
     tracing::info!(
         target: "tenantry::access",
-        request_id = &*begun.id,
+        request_id = begun.id.as_str(),
         trace_id = begun.trace_id.map(tracing::field::display),
         method = known_method(&begun.method).unwrap_or("other"),
         route = route.map_or("none", |index| ROUTES[index].path),

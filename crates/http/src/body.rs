@@ -2,8 +2,8 @@
 
 use crate::app::AppState;
 use crate::refusal::Refusal;
-use axum::body::Body;
-use axum::body::HttpBody as _;
+use axum::BoxError;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -62,6 +62,17 @@ pub(crate) fn server_set(object: &Json, path: &str) -> Vec<Violation> {
             problem: Problem::ServerSet,
         })
         .collect()
+}
+
+/// The body of a request, as a connection has it or boxed.
+pub trait RequestBody:
+    HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{
 }
 
 /// A JSON body in `application/json`.
@@ -136,7 +147,7 @@ pub(crate) async fn read(request: Request, state: &AppState) -> Result<Bytes, Re
 
 /// As [`read`], for a body whose head was looked at already, of at most `bytes_max` bytes.
 pub(crate) async fn read_body(
-    mut body: Body,
+    mut body: impl RequestBody,
     state: &AppState,
     bytes_max: usize,
 ) -> Result<Bytes, Refusal> {

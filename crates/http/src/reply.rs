@@ -1,9 +1,8 @@
 //! Replies with a body. Nothing that the plane answers is for a cache to keep.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::Bytes;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::Error;
@@ -64,12 +63,12 @@ pub(crate) fn public(media: &'static str, body: Bytes) -> Response {
 }
 
 /// A 200 whose body is JSON already.
-pub(crate) fn json_bytes(bytes: Vec<u8>) -> Response {
+pub(crate) fn json_bytes(bytes: Bytes) -> Response {
     bytes_reply(StatusCode::OK, JSON, bytes)
 }
 
-fn bytes_reply(status: StatusCode, media: &'static str, bytes: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(bytes));
+fn bytes_reply(status: StatusCode, media: &'static str, bytes: impl Into<Body>) -> Response {
+    let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));

@@ -1,8 +1,8 @@
 //! The one thread that writes.
 //!
-//! A commit waits for the disk. Jobs that arrive meanwhile share the next commit, each within a
-//! savepoint of its own, so that the refusal of one does not touch the others (group commit).
-//! There is no timer: a job that is alone does not wait for company.
+//! A commit waits for the disk. Jobs that arrive meanwhile share the next commit (group commit).
+//! There is no timer: a job that is alone does not wait for company. The refusal of one does not
+//! touch the others: a batch with one is rolled back and run again with a savepoint for each job.
 //!
 //! No outcome leaves before the commit, refusals included: a refusal may rest on what another job
 //! of the batch wrote, and that is true only once it is committed.
@@ -32,6 +32,10 @@ pub(super) const QUEUE_JOBS_MAX: usize = 4096;
 
 /// Most jobs that share a commit: what bounds the wait of the first of them.
 pub(super) const BATCH_JOBS_MAX: usize = 256;
+
+/// Batches that are run with savepoints after one in which a job failed. Who makes jobs fail costs
+/// the others a second run of one batch in so many.
+const CAREFUL_BATCHES: u32 = 64;
 
 /// What a job does within its transaction. It may run more than once, each time on a database
 /// that does not have the effects of the time before.
@@ -98,6 +102,7 @@ impl Writer {
             unsynced,
             disk_failed,
             alarmed: Cell::new(false),
+            careful: Cell::new(0),
         };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
@@ -179,6 +184,8 @@ struct Worker {
     disk_failed: DiskFailed,
     /// That was called.
     alarmed: Cell<bool>,
+    /// Batches that are still run with savepoints.
+    careful: Cell<u32>,
 }
 
 /// How a batch's common transaction ended.
@@ -233,8 +240,40 @@ impl Worker {
         }
     }
 
-    /// Runs the jobs in one transaction, a savepoint each.
+    /// Runs the jobs in one transaction.
     fn together(&self, batch: &mut [Job]) -> Together {
+        let careful = self.careful.get();
+        if careful > 0 {
+            self.careful.set(careful - 1);
+        } else if let Some(together) = self.trusting(batch) {
+            return together;
+        } else {
+            self.careful.set(CAREFUL_BATCHES);
+        }
+        self.each_by_itself(batch)
+    }
+
+    /// Runs the jobs without savepoints, each of which would copy every page that its job
+    /// touches. None where one of them failed: then nothing is left of any.
+    fn trusting(&self, batch: &mut [Job]) -> Option<Together> {
+        if let Err(error) = self.begin() {
+            return Some(Together::NotBegun(error));
+        }
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for job in batch {
+            let outcome = self.note(guarded(&mut job.run, &self.connection));
+            if outcome.is_err() || self.connection.is_autocommit() {
+                self.roll_back();
+                // Where an fsync failed nothing is tried again.
+                return self.unsynced.load(Ordering::Relaxed).then_some(Together::Lost);
+            }
+            outcomes.push(outcome);
+        }
+        Some(self.commit_all(outcomes))
+    }
+
+    /// Runs the jobs with a savepoint each, so that one that fails leaves the others alone.
+    fn each_by_itself(&self, batch: &mut [Job]) -> Together {
         if let Err(error) = self.begin() {
             return Together::NotBegun(error);
         }
@@ -246,6 +285,10 @@ impl Worker {
             };
             outcomes.push(outcome);
         }
+        self.commit_all(outcomes)
+    }
+
+    fn commit_all(&self, outcomes: Vec<Result<Committed>>) -> Together {
         match self.commit() {
             Ok(()) => Together::Committed(outcomes),
             Err(error) => {

@@ -4,7 +4,7 @@ use super::{
     Account, AccountLimits, AccountStatus, Entitlement, Entitlements, NewPlacement, Profile,
 };
 use crate::Plane;
-use crate::actor::{Actor, Context};
+use crate::actor::{Actor, Context, KeyActor};
 use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::Commit;
@@ -144,7 +144,10 @@ impl Plane {
             return Err(Error::Forbidden(Denial::SubAccountsDoNotNest));
         }
         context.actor.require(Right::AccountsWrite)?;
-        let root = self.organization(root_id).await?;
+        let root = match &context.actor {
+            Actor::Key(KeyActor { organization: Some(root), .. }) => Account::clone(root),
+            _ => self.organization(root_id).await?,
+        };
         // Its keys do not authenticate any more; the operator's do.
         if root.status != AccountStatus::Active {
             return Err(Error::Conflict(Conflict::NotActive));

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, Unauthenticated};
 use crate::permissions::Right;
 use crate::secrets::{Presented, Tag};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 const INVALID: Error = Error::NotAuthenticated(Unauthenticated::Invalid);
 
@@ -79,11 +80,12 @@ impl Plane {
         Ok(Actor::Key(KeyActor {
             id: known.id,
             lineage: read.credential.lineage,
-            name: read.credential.name.clone(),
+            expires_at: read.credential.expires_at,
+            name: read.credential.name,
             member,
             scope,
-            grants: known.grants.clone(),
-            expires_at: read.credential.expires_at,
+            grants: known.grants().clone(),
+            organization: read.account.filter(|account| account.parent.is_none()).map(Arc::new),
         }))
     }
 
@@ -111,7 +113,7 @@ impl Plane {
             Some(account) => Scope::Account { account: account.id, root: account.root() },
             None => Scope::Plane,
         };
-        let allowed = known.grants.has(Right::KeysVerify);
+        let allowed = known.grants().has(Right::KeysVerify);
         Ok(Verifier { scope, allowed, key: Some(known.id) })
     }
 }

@@ -4,7 +4,7 @@
 //! since its rows were read, and that is decided under the shard's lock, which the applier holds
 //! too. Hits take no such lock.
 
-use super::known::{Known, Read, Slot};
+use super::known::{About, Known, Read, Slot};
 use crate::accounts::{Account, AccountStatus};
 use crate::commit::{CHANGE_SHARDS, Change, Revision, Subject, shard_of};
 use crate::ids::AccountId;
@@ -14,10 +14,10 @@ use crate::secrets::Tag;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle, PlaceholderGuard};
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The verify cache of a node.
@@ -34,9 +34,9 @@ pub struct VerifyCache {
 struct Shard {
     /// Number of the newest change that was applied here.
     applied: u64,
-    slots: HashMap<AccountId, Weak<Slot>, RandomBits>,
-    grants: HashSet<Interned>,
-    /// Size of `slots` and `grants` together at which unused ones are swept.
+    slots: HashSet<Shared, RandomBits>,
+    plain: HashSet<Interned>,
+    /// Size of `slots` and `plain` together at which unused ones are swept.
     sweep_at: usize,
 }
 
@@ -112,7 +112,7 @@ impl VerifyCache {
             let parent = read.parent.as_ref().map(|parent| shard.slot(parent, None));
             shard.slot(account, parent)
         });
-        let known = Known::new(read, shard.grants(read.permissions()), account);
+        let known = Known::new(read, shard.plain(read.permissions()), account);
         // The place is gone where the applier removed it; then nothing enters.
         let _ = slot.insert(known.clone());
         known
@@ -150,8 +150,8 @@ impl VerifyCache {
                     self.credentials.remove(&CacheKey::of(tag));
                 }
                 Subject::Account(id) => {
-                    if let Some(slot) = shard.slots.get(id).and_then(Weak::upgrade) {
-                        slot.set_stale();
+                    if let Some(slot) = shard.slots.get(id) {
+                        slot.0.set_stale();
                     }
                 }
             }
@@ -164,9 +164,9 @@ impl VerifyCache {
         let shard = lock(&self.shards[usize::from(shard_of(account.root()))]);
         if shard.applied == revision.number
             && self.epoch() == epoch
-            && let Some(slot) = shard.slots.get(&account.id).and_then(Weak::upgrade)
+            && let Some(slot) = shard.slots.get(&account.id)
         {
-            slot.set(account);
+            slot.0.set(account);
         }
     }
 }
@@ -178,56 +178,82 @@ impl VerifyCache {
 }
 
 impl Shard {
-    /// Forgets accounts and sets that no cached credential uses any more.
+    /// Forgets accounts and sets that no cached credential uses any more. Nobody else takes them
+    /// from here meanwhile: that is done under the lock that is held.
     fn sweep(&mut self) {
-        if self.slots.len() + self.grants.len() < self.sweep_at {
+        if self.slots.len() + self.plain.len() < self.sweep_at {
             return;
         }
-        self.slots.retain(|_, slot| slot.strong_count() > 0);
-        self.grants.retain(|grants| Arc::strong_count(&grants.0) > 1);
-        self.sweep_at = ((self.slots.len() + self.grants.len()) * 2).max(1024);
+        self.slots.retain(|slot| Arc::strong_count(&slot.0) > 1);
+        self.plain.retain(|plain| {
+            Arc::strong_count(&plain.0) > 1 || Arc::strong_count(&plain.0.grants) > 1
+        });
+        self.sweep_at = ((self.slots.len() + self.plain.len()) * 2).max(1024);
     }
 
-    fn grants(&mut self, set: &PermissionSet) -> Arc<Grants> {
-        if let Some(known) = self.grants.get(set) {
+    fn plain(&mut self, set: &PermissionSet) -> Arc<About> {
+        if let Some(known) = self.plain.get(set) {
             return known.0.clone();
         }
         self.sweep();
-        let grants = Arc::new(Grants::new(set.clone()));
-        self.grants.insert(Interned(grants.clone()));
-        grants
+        let plain = Arc::new(About::plain(Grants::new(set.clone())));
+        self.plain.insert(Interned(plain.clone()));
+        plain
     }
 
     fn slot(&mut self, account: &Account, parent: Option<Arc<Slot>>) -> Arc<Slot> {
-        if let Some(slot) = self.slots.get(&account.id).and_then(Weak::upgrade) {
-            slot.set(account);
-            return slot;
+        if let Some(slot) = self.slots.get(&account.id) {
+            slot.0.set(account);
+            return slot.0.clone();
         }
         self.sweep();
         let slot = Arc::new(Slot::new(account, parent));
-        self.slots.insert(account.id, Arc::downgrade(&slot));
+        self.slots.insert(Shared(slot.clone()));
         slot
     }
 }
 
-/// A set that many credentials share.
-struct Interned(Arc<Grants>);
+/// An account that many credentials share, found by its id.
+struct Shared(Arc<Slot>);
+
+impl Borrow<AccountId> for Shared {
+    fn borrow(&self) -> &AccountId {
+        &self.0.id
+    }
+}
+
+impl Hash for Shared {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for Shared {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Shared {}
+
+/// What plain credentials share, found by their permissions.
+struct Interned(Arc<About>);
 
 impl Borrow<PermissionSet> for Interned {
     fn borrow(&self) -> &PermissionSet {
-        self.0.set()
+        self.0.grants.set()
     }
 }
 
 impl Hash for Interned {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.set().hash(state);
+        self.0.grants.set().hash(state);
     }
 }
 
 impl PartialEq for Interned {
     fn eq(&self, other: &Self) -> bool {
-        self.0.set() == other.0.set()
+        self.0.grants.set() == other.0.grants.set()
     }
 }
 

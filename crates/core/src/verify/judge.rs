@@ -98,7 +98,7 @@ impl Known {
         if standing.provisioning {
             return Code::AccountProvisioning;
         }
-        match self.state {
+        match self.state() {
             State::Revoked => return Code::Revoked,
             State::Disabled => return Code::Disabled,
             State::Active => {}
@@ -118,7 +118,7 @@ impl Known {
         {
             return Code::IpNotAllowed;
         }
-        if wanted.iter().all(|permission| self.grants.set().allows(permission)) {
+        if wanted.iter().all(|permission| self.grants().set().allows(permission)) {
             Code::Valid
         } else {
             Code::InsufficientPermissions

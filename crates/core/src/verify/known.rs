@@ -21,15 +21,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Known {
     /// The credential's id.
     pub id: CredentialId,
-    /// What it may do.
-    pub grants: Arc<Grants>,
+    about: Arc<About>,
     account: Option<Arc<Slot>>,
-    // Most keys have none of these; one pointer keeps the rest small.
-    extra: Option<Arc<Extra>>,
+}
+
+/// What is known of a credential beside its id and account. Most say the same of it as many
+/// others, so that they share this.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) grants: Arc<Grants>,
     // The end of time where it has no end.
     expires_at: Timestamp,
-    kind: Kind,
-    pub(super) state: State,
+    state: State,
+    extra: Option<Box<Extra>>,
 }
 
 /// Which kind of credential it is.
@@ -79,17 +83,37 @@ impl Kind {
 
 const NEVER: Timestamp = Timestamp::from_micros(i64::MAX);
 
+impl About {
+    /// An active credential that does not end and has no more than its grants.
+    pub(super) fn plain(grants: Grants) -> Self {
+        let grants = Arc::new(grants);
+        Self { grants, expires_at: NEVER, state: State::Active, extra: None }
+    }
+}
+
 impl Known {
     /// Which kind of credential it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        if self.client().is_some() {
+            Kind::ClientSecret
+        } else if self.account.is_some() {
+            Kind::ApiKey
+        } else {
+            Kind::PlatformKey
+        }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.about.grants
     }
 
     /// When it ends; a rotated one with its grace, if not before.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        (self.expires_at != NEVER).then_some(self.expires_at)
+        (self.about.expires_at != NEVER).then_some(self.about.expires_at)
     }
 
     /// Its account, unless it is a platform key.
@@ -101,13 +125,13 @@ impl Known {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
-        self.extra.as_ref().and_then(|extra| extra.name.as_ref()).map(Name::as_str)
+        self.extra().and_then(|extra| extra.name.as_ref()).map(Name::as_str)
     }
 
     /// The caller's own object, as JSON text.
     #[must_use]
     pub fn metadata(&self) -> &str {
-        self.extra.as_ref().map_or("{}", |extra| extra.metadata.as_str())
+        self.extra().map_or("{}", |extra| extra.metadata.as_str())
     }
 
     /// The service account of a client secret.
@@ -120,20 +144,29 @@ impl Known {
         self.client().map(|client| &*client.id)
     }
 
+    pub(super) fn state(&self) -> State {
+        self.about.state
+    }
+
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
+        self.about.expires_at <= now
     }
 
     pub(super) fn allowed_ips(&self) -> &[IpNet] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.allowed_ips)
+        self.extra().map_or(&[], |extra| &extra.allowed_ips)
+    }
+
+    fn extra(&self) -> Option<&Extra> {
+        self.about.extra.as_deref()
     }
 
     fn client(&self) -> Option<&Client> {
-        self.extra.as_ref().and_then(|extra| extra.client.as_ref())
+        self.extra().and_then(|extra| extra.client.as_ref())
     }
 
-    /// What `read` says, with its grants and account as the cache shares them.
-    pub(super) fn new(read: &Read, grants: Arc<Grants>, account: Option<Arc<Slot>>) -> Self {
+    /// What `read` says, with its grants and account as the cache shares them: `plain` has the
+    /// grants of its permissions.
+    pub(super) fn new(read: &Read, plain: Arc<About>, account: Option<Arc<Slot>>) -> Self {
         let credential = &read.credential;
         let client = read.service_account.as_ref().map(|service_account| Client {
             id: service_account.client_id.clone(),
@@ -143,30 +176,29 @@ impl Known {
             Some(service_account) => Some(service_account.name.clone()),
             None => credential.name.clone(),
         };
-        let plain = name.is_none()
-            && credential.metadata.is_empty()
-            && credential.allowed_ips.is_empty()
-            && client.is_none();
-        Self {
-            id: credential.id,
-            kind: match credential.owner {
-                Owner::Account { .. } => Kind::ApiKey,
-                Owner::ServiceAccount { .. } => Kind::ClientSecret,
-                Owner::Platform => Kind::PlatformKey,
-            },
-            grants,
-            expires_at: credential.ends_at().unwrap_or(NEVER),
-            state: read.state(),
-            account,
-            extra: (!plain).then(|| {
-                Arc::new(Extra {
-                    name,
-                    metadata: credential.metadata.clone(),
-                    allowed_ips: credential.allowed_ips.clone().into(),
-                    client,
-                })
-            }),
-        }
+        let extra = Extra {
+            name,
+            metadata: credential.metadata.clone(),
+            allowed_ips: credential.allowed_ips.clone().into(),
+            client,
+        };
+        let (expires_at, state) = (credential.ends_at().unwrap_or(NEVER), read.state());
+        let about = if expires_at == NEVER && state == State::Active && extra.is_nothing() {
+            plain
+        } else {
+            let extra = (!extra.is_nothing()).then(|| Box::new(extra));
+            Arc::new(About { grants: plain.grants.clone(), expires_at, state, extra })
+        };
+        Self { id: credential.id, about, account }
+    }
+}
+
+impl Extra {
+    fn is_nothing(&self) -> bool {
+        self.name.is_none()
+            && self.metadata.is_empty()
+            && self.allowed_ips.is_empty()
+            && self.client.is_none()
     }
 }
 
@@ -339,7 +371,8 @@ impl Read {
     pub(crate) fn to_known(&self) -> Known {
         let parent = self.parent.as_ref().map(|parent| Arc::new(Slot::new(parent, None)));
         let account = self.account.as_ref().map(|account| Arc::new(Slot::new(account, parent)));
-        Known::new(self, Arc::new(Grants::new(self.permissions().clone())), account)
+        let plain = About::plain(Grants::new(self.permissions().clone()));
+        Known::new(self, Arc::new(plain), account)
     }
 
     fn state(&self) -> State {

@@ -257,10 +257,9 @@ impl Misses {
 
 impl Buckets {
     fn of(&mut self, source: Source, now: Duration) -> &mut Bucket {
-        if !self.sources.contains_key(&source) {
-            if self.sources.len() >= limits::MISS_SOURCES_MAX {
-                self.sweep(now);
-            }
+        let full = self.sources.len() >= limits::MISS_SOURCES_MAX;
+        if full && !self.sources.contains_key(&source) {
+            self.sweep(now);
             if self.sources.len() >= limits::MISS_SOURCES_MAX {
                 let crowd = Bucket::full(limits::MISSES_PER_ADDRESS_PER_SECOND, now);
                 return self.crowd.get_or_insert(crowd);

@@ -24,6 +24,7 @@ pub(crate) use tally::Tally;
 use crate::Plane;
 use crate::accounts::Account;
 use crate::actor::Scope;
+use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId};
 use crate::limits;
@@ -105,13 +106,18 @@ impl Plane {
         if !verifier.allowed {
             return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
         }
-        let verdict = self.judge(verifier, question).await?;
+        let (verdict, at) = self.judge(verifier, question).await?;
         let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
-        self.tally.count(verdict.code, used.map(|known| known.id), self.clock.now());
+        self.tally.count(verdict.code, used.map(|known| known.id).zip(at));
         Ok(verdict)
     }
 
-    async fn judge(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
+    /// The answer, and when a credential that was found was judged.
+    async fn judge(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+    ) -> Result<(Verdict, Option<Timestamp>)> {
         let (presented, client_id) = match question.credential {
             Asked::Key(text) => (Presented::key(text), None),
             Asked::Client { id, secret } => {
@@ -121,14 +127,16 @@ impl Plane {
         let source = source(verifier, question.address);
         let tag = match (presented, question.credential) {
             (Some(presented), _) => presented.tag(&self.secrets),
-            (None, Asked::Client { .. }) => return Ok(Verdict::unknown(Code::Malformed)),
+            (None, Asked::Client { .. }) => {
+                return Ok((Verdict::unknown(Code::Malformed), None));
+            }
             (None, Asked::Key(text)) => match believed(self.find_foreign(text, source).await)? {
                 Some(foreign::Presented::Known(tag)) => tag,
                 Some(foreign::Presented::Malformed) => {
-                    return Ok(Verdict::unknown(Code::Malformed));
+                    return Ok((Verdict::unknown(Code::Malformed), None));
                 }
                 Some(foreign::Presented::Unknown) | None => {
-                    return Ok(Verdict::unknown(Code::NotFound));
+                    return Ok((Verdict::unknown(Code::NotFound), None));
                 }
             },
         };
@@ -141,13 +149,14 @@ impl Plane {
                     .is_some_and(|account| verifier.scope.reaches(account.root(), Some(account.id)))
         };
         let Some(known) = known.filter(in_scope) else {
-            return Ok(Verdict::unknown(Code::NotFound));
+            return Ok((Verdict::unknown(Code::NotFound), None));
         };
         let Some(standing) = believed(self.standing_of(&known).await)? else {
-            return Ok(Verdict::unknown(Code::NotFound));
+            return Ok((Verdict::unknown(Code::NotFound), None));
         };
-        let code = known.judge(standing, self.clock.now(), question.address, question.permissions);
-        Ok(Verdict::known(code, known))
+        let now = self.clock.now();
+        let code = known.judge(standing, now, question.address, question.permissions);
+        Ok((Verdict::known(code, known), Some(now)))
     }
 
     /// Writes the last-used times that verifications have left in memory.

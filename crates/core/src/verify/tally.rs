@@ -31,10 +31,10 @@ struct Stripe {
 
 impl Tally {
     /// Counts an answer and, where it was yes, the use of its credential.
-    pub(crate) fn count(&self, code: Code, used: Option<CredentialId>, now: Timestamp) {
+    pub(crate) fn count(&self, code: Code, used: Option<(CredentialId, Timestamp)>) {
         self.stripes[own_stripe()].verdicts[code as usize].fetch_add(1, Ordering::Relaxed);
-        if let Some(id) = used {
-            self.note_use(id, now);
+        if let Some((id, at)) = used {
+            self.note_use(id, at);
         }
     }
 
@@ -106,9 +106,9 @@ mod tests {
         let tally = Tally::default();
         let now = Timestamp::from_seconds(1);
         for _ in 0..3 {
-            tally.count(Code::Valid, Some(id(1)), now);
+            tally.count(Code::Valid, Some((id(1), now)));
         }
-        tally.count(Code::Revoked, None, now);
+        tally.count(Code::Revoked, None);
         let count = |code| tally.verdicts().iter().find(|(c, _)| *c == code).map(|(_, n)| *n);
         assert_eq!((count(Code::Valid), count(Code::Revoked)), (Some(3), Some(1)));
         assert_eq!(tally.take_used(), [(id(1), now)]);
@@ -120,7 +120,7 @@ mod tests {
         let tally = Tally::default();
         let many = limits::LAST_USED_FLUSH_MAX + 7;
         for number in 0..many {
-            tally.count(Code::Valid, Some(id(number as u64)), Timestamp::from_seconds(1));
+            tally.count(Code::Valid, Some((id(number as u64), Timestamp::from_seconds(1))));
         }
         assert_eq!(tally.take_used().len(), limits::LAST_USED_FLUSH_MAX);
         assert_eq!(tally.take_used().len(), 7);

@@ -3,15 +3,16 @@
 //! The hot path. [`answer`] is what the router mounts and what the short-cut in front of it calls.
 
 use crate::app::{AppState, Peer};
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::caller;
 use crate::refusal::Refusal;
 use crate::reply;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::IpAddr;
 use tenantry_api::keys as api;
 use tenantry_core::error::{Error, Problem};
@@ -23,6 +24,9 @@ use tenantry_core::verify::{Asked, Code, Kind, Known, Question, Verdict};
 pub(crate) const METHOD: Method = Method::POST;
 /// The route of [`answer`], for the short-cut.
 pub(crate) const PATH: &str = "/v1/keys/verify";
+
+/// Largest buffer that a thread keeps for replies, in bytes: most are a tenth of it.
+const SCRATCH_BYTES_MAX: usize = 4096;
 
 /// May this credential do this, now?
 pub(crate) async fn verify(state: AppState, request: Request) -> Response {
@@ -38,7 +42,7 @@ pub(crate) async fn answer(
     state: &AppState,
     peer: Peer,
     headers: &HeaderMap,
-    body: Body,
+    body: impl RequestBody,
 ) -> Response {
     match decide(state, peer, headers, body).await {
         Ok(bytes) => reply::json_bytes(bytes),
@@ -50,8 +54,8 @@ async fn decide(
     state: &AppState,
     peer: Peer,
     headers: &HeaderMap,
-    body: Body,
-) -> Result<Vec<u8>, Refusal> {
+    body: impl RequestBody,
+) -> Result<Bytes, Refusal> {
     let verifier = caller::verifier(state, headers, peer).await?;
     body::require_plain_json(headers)?;
     body::require_no_coding(headers)?;
@@ -122,10 +126,23 @@ fn decode_permissions(texts: &[String]) -> Result<Vec<Permission>, Error> {
     permissions.collect::<Result<_, _>>().map_err(|problem| Error::invalid("permissions", problem))
 }
 
-/// The reply, written straight into one buffer: [`api::Verdict`] as `serde_json` prints it, which
-/// a test compares.
-fn encode(verdict: &Verdict) -> Result<Vec<u8>, Refusal> {
-    let mut out = Vec::with_capacity(512);
+/// The reply: [`api::Verdict`] as `serde_json` prints it, which a test compares. It is written into
+/// a buffer that the thread keeps, and copied into one of its own length.
+fn encode(verdict: &Verdict) -> Result<Bytes, Refusal> {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut out = SCRATCH.take();
+    out.clear();
+    write(verdict, &mut out)?;
+    let bytes = Bytes::copy_from_slice(&out);
+    if out.capacity() <= SCRATCH_BYTES_MAX {
+        SCRATCH.set(out);
+    }
+    Ok(bytes)
+}
+
+fn write(verdict: &Verdict, out: &mut Vec<u8>) -> Result<(), Refusal> {
     out.extend_from_slice(if verdict.code == Code::Valid {
         b"{\"valid\":true,\"code\":\""
     } else {
@@ -133,14 +150,14 @@ fn encode(verdict: &Verdict) -> Result<Vec<u8>, Refusal> {
     });
     out.extend_from_slice(verdict.code.as_str().as_bytes());
     match &verdict.known {
-        Some(known) => encode_known(known, &mut out)?,
+        Some(known) => encode_known(known, out)?,
         None => out.extend_from_slice(
             b"\",\"kind\":null,\"key_id\":null,\"account_id\":null,\"account_uuid\":null,\
               \"parent_id\":null,\"name\":null,\"permissions\":[],\"expires_at\":null,\
               \"metadata\":null}",
         ),
     }
-    Ok(out)
+    Ok(())
 }
 
 fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -177,7 +194,7 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
     }
     // Permissions are made of characters that JSON prints as they are.
     out.extend_from_slice(b",\"permissions\":[");
-    for (index, permission) in known.grants.set().iter().enumerate() {
+    for (index, permission) in known.grants().set().iter().enumerate() {
         out.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
         out.extend_from_slice(permission.as_bytes());
         out.push(b'"');

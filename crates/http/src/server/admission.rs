@@ -38,10 +38,11 @@ pub(super) struct Seat {
     place: Arc<Place>,
 }
 
-/// A request that was let in.
-pub(super) struct Permit {
-    admission: Arc<Admission>,
-    place: Arc<Place>,
+/// A request that was let in on a seat.
+pub(super) struct Permit<'a> {
+    seat: &'a Seat,
+    /// The client's place, where it is not the seat's own.
+    other: Option<Arc<Place>>,
 }
 
 /// Takes one of `max`, if there is one left.
@@ -103,16 +104,16 @@ impl Places {
 
 impl Seat {
     /// Lets a request of `client` in, who is the one at the other end or somebody behind them.
-    pub(super) fn enter(&self, client: IpAddr) -> Result<Permit, Cap> {
+    pub(super) fn enter(&self, client: IpAddr) -> Result<Permit<'_>, Cap> {
         let admission = &self.admission;
         if !take(&admission.requests, admission.limits.requests_max) {
             return Err(Cap::Requests);
         }
         let address = network(client);
-        let place =
-            if address == self.address { self.place.clone() } else { admission.place(address) };
+        let other = (address != self.address).then(|| admission.place(address));
+        let place = other.as_ref().unwrap_or(&self.place);
         if take(&place.requests, admission.limits.requests_per_address_max) {
-            return Ok(Permit { admission: admission.clone(), place });
+            return Ok(Permit { seat: self, other });
         }
         admission.requests.fetch_sub(1, Ordering::AcqRel);
         Err(Cap::RequestsPerAddress)
@@ -126,10 +127,11 @@ impl Drop for Seat {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.place.requests.fetch_sub(1, Ordering::AcqRel);
-        self.admission.requests.fetch_sub(1, Ordering::AcqRel);
+        let place = self.other.as_ref().unwrap_or(&self.seat.place);
+        place.requests.fetch_sub(1, Ordering::AcqRel);
+        self.seat.admission.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -183,8 +185,8 @@ mod tests {
         let own = enter("192.0.2.1");
         assert!(own.is_ok());
         assert_eq!(enter("198.51.100.2").err(), Some(Cap::Requests), "the fourth");
-        drop(seats);
         drop((permits, own));
+        drop(seats);
         admission.lock().sweep();
         assert!(admission.lock().by_address.is_empty());
         assert_eq!(admission.requests.load(Ordering::SeqCst), 0);

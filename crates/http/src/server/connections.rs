@@ -2,12 +2,10 @@
 
 use super::admission::{Admission, Seat};
 use super::limits::{self, Limits};
-use super::patience::{Activity, Patient};
+use super::patience::{Activity, NoTimer, Patient};
 use super::proxies::Proxies;
 use crate::app::{self, App, Holdable, Peer};
 use crate::traffic::Cap;
-use axum::body::Body;
-use axum::extract::Request;
 use axum::response::Response;
 use hyper::Version;
 use hyper::body::Incoming;
@@ -80,11 +78,11 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        // Slow heads are `Patient`'s; this makes hyper wait for the next head at once, and bounds
-        // one that began in the same packet as the request before it.
+        .timer(NoTimer::new())
+        // Heads are `Patient`'s: this only makes hyper wait for the next one at once.
         .header_read_timeout(limits.idle_deadline)
         .max_headers(limits::HEADERS_MAX)
+        .writev(false)
         .max_buf_size(limits::HEAD_BYTES_MAX);
     builder
         .http2()
@@ -118,21 +116,25 @@ impl Server {
         client: Client,
         watcher: Watcher,
     ) {
-        let activity = Activity::new();
-        let stream = Patient::new(stream, activity.clone(), &self.limits);
-        let (app, client) = (self.app, Arc::new((client, self.proxies, self.held)));
+        let link = Arc::new(Link {
+            app: self.app,
+            client,
+            proxies: self.proxies,
+            held: self.held,
+            activity: Arc::new(Activity::new()),
+        });
+        let stream = Patient::new(stream, link.activity.clone(), &self.limits);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (app, client) = (app.clone(), client.clone());
-            let under_way = activity.begin(request.version() == Version::HTTP_2);
+            let under_way = UnderWay::begin(&link, request.version() == Version::HTTP_2);
             let verification = app::is_verification(&request);
             async move {
-                let _under_way = under_way;
-                let (client, proxies, held) = &*client;
-                let response = answer(&app, request.map(Body::new), client, proxies).await;
+                let link = &*under_way.0;
+                let response = link.answer(request).await;
                 if !(verification && response.status().is_success()) {
                     let holdable = response.extensions().get::<Holdable>().is_some();
                     // Not a proxy's: it would run out of connections that others wait for.
-                    take_time(holdable && matches!(client, Client::Network(..)), held).await;
+                    let holds = holdable && matches!(link.client, Client::Network(..));
+                    take_time(holds, &link.held).await;
                 }
                 Ok::<_, Infallible>(response)
             }
@@ -156,17 +158,48 @@ async fn take_time(holds: bool, held: &Semaphore) {
     }
 }
 
-async fn answer(app: &App, request: Request, client: &Client, proxies: &Proxies) -> Response {
-    let (seat, address) = match client {
-        Client::Operator => return app.handle(request, Peer::Operator).await,
-        Client::Network(seat, address) => (seat, *address),
-        Client::Proxy(seat, address) => (seat, proxies.client(*address, request.headers())),
-    };
-    let peer = Peer::Network(address);
-    match seat.enter(address) {
-        Ok(_permit) => app.handle(request, peer).await,
-        // A server that is busy is not one to restart.
-        Err(_) if request.uri().path() == "/livez" => app.handle(request, peer).await,
-        Err(cap) => app.shed(request, peer, cap).await,
+/// What the requests of a connection share.
+struct Link {
+    app: App,
+    client: Client,
+    proxies: Arc<Proxies>,
+    /// Places for refusals that are held.
+    held: Arc<Semaphore>,
+    activity: Arc<Activity>,
+}
+
+/// A request under way.
+struct UnderWay(Arc<Link>);
+
+impl UnderWay {
+    fn begin(link: &Arc<Link>, multiplexed: bool) -> Self {
+        link.activity.begin(multiplexed);
+        Self(link.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.activity.end();
+    }
+}
+
+impl Link {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
+        let app = &self.app;
+        let (seat, address) = match &self.client {
+            Client::Operator => return app.handle(request, Peer::Operator).await,
+            Client::Network(seat, address) => (seat, *address),
+            Client::Proxy(seat, address) => {
+                (seat, self.proxies.client(*address, request.headers()))
+            }
+        };
+        let peer = Peer::Network(address);
+        match seat.enter(address) {
+            Ok(_permit) => app.handle(request, peer).await,
+            // A server that is busy is not one to restart.
+            Err(_) if request.uri().path() == "/livez" => app.handle(request, peer).await,
+            Err(cap) => app.shed(request, peer, cap).await,
+        }
     }
 }

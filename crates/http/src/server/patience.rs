@@ -6,12 +6,13 @@
 //! hyper has no limit on writing. Here all three are told apart by what is read and written.
 
 use super::limits::Limits;
-use std::future::Future as _;
+use hyper::rt::Timer;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -21,48 +22,77 @@ pub(super) struct Activity {
     start: Instant,
     under_way: AtomicUsize,
     begun: AtomicU64,
-    /// When the last request ended, in milliseconds since the start.
-    ended: AtomicU64,
     /// True where requests share the connection, so that bytes do not tell that a head has begun.
     multiplexed: AtomicBool,
 }
 
-/// A request under way.
-pub(super) struct UnderWay(Arc<Activity>);
-
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new() -> Self {
+        Self {
             start: Instant::now(),
             under_way: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
             multiplexed: AtomicBool::new(false),
-        })
+        }
     }
 
-    pub(super) fn begin(self: &Arc<Self>, multiplexed: bool) -> UnderWay {
+    /// A request begins. Each must be told to [`Self::end`].
+    pub(super) fn begin(&self, multiplexed: bool) {
         self.under_way.fetch_add(1, Ordering::AcqRel);
         self.begun.fetch_add(1, Ordering::AcqRel);
         self.multiplexed.store(multiplexed, Ordering::Release);
-        UnderWay(self.clone())
+    }
+
+    pub(super) fn end(&self) {
+        self.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let elapsed = self.0.start.elapsed().as_millis();
-        self.0.ended.store(u64::try_from(elapsed).unwrap_or(u64::MAX), Ordering::Release);
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+/// hyper's timer for HTTP/1, which never fires. [`Patient`] knows each deadline that hyper would
+/// set, and sets one that is overtaken no more than once.
+pub(super) struct NoTimer(std::time::Instant);
+
+/// What never comes to an end; it is nothing, so that no memory is allocated for it.
+struct Never;
+
+impl NoTimer {
+    pub(super) fn new() -> Self {
+        Self(Instant::now().into_std())
     }
 }
+
+impl Timer for NoTimer {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Never)
+    }
+
+    fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Never)
+    }
+
+    /// Nothing comes of it, so no clock is read.
+    fn now(&self) -> std::time::Instant {
+        self.0
+    }
+}
+
+impl Future for Never {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl hyper::rt::Sleep for Never {}
 
 /// A timer that is set again only where it would fire too late, since most deadlines are
 /// overtaken by a later one before they matter.
 #[derive(Default)]
 struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
-    armed: bool,
+    /// Whom it wakes; none where it has to be set.
+    armed: Option<Waker>,
 }
 
 impl Alarm {
@@ -70,19 +100,32 @@ impl Alarm {
     fn has_passed(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         loop {
             let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-            if !self.armed || sleep.deadline() > deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            self.armed = true;
-            if sleep.as_mut().poll(cx).is_pending() {
+            let early = sleep.deadline() <= deadline && !sleep.is_elapsed();
+            if early && self.armed.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 return false;
             }
-            self.armed = false;
+            if self.armed.is_none() || sleep.deadline() > deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                self.armed = Some(cx.waker().clone());
+                return false;
+            }
+            self.armed = None;
             if Instant::now() >= deadline {
                 return true;
             }
         }
     }
+}
+
+/// What is waited for between requests, and since when.
+struct Awaited {
+    /// Requests that have begun before.
+    begun: u64,
+    /// The rest of a head; else the beginning of one.
+    head: bool,
+    since: Instant,
 }
 
 /// A stream whose client is waited for so long and no longer.
@@ -92,8 +135,9 @@ pub(super) struct Patient<S> {
     head_deadline: Duration,
     idle_deadline: Duration,
     write_deadline: Duration,
-    /// Since when a head is being read, and how many requests had begun before it.
-    head: Option<(Instant, u64)>,
+    /// How many requests had begun before the head of which some bytes came.
+    head_after: Option<u64>,
+    awaited: Option<Awaited>,
     /// Since when something written is not taken.
     stalled: Option<Instant>,
     reading: Alarm,
@@ -108,7 +152,8 @@ impl<S> Patient<S> {
             head_deadline: limits.head_deadline,
             idle_deadline: limits.idle_deadline,
             write_deadline: limits.write_deadline,
-            head: None,
+            head_after: None,
+            awaited: None,
             stalled: None,
             reading: Alarm::default(),
             writing: Alarm::default(),
@@ -119,34 +164,33 @@ impl<S> Patient<S> {
         self.activity.under_way.load(Ordering::Acquire) > 0
     }
 
-    /// Until when the client must have sent something. None while a request is under way: its body
-    /// has its own deadline.
+    /// Until when the client must have sent something, where nothing came just now. None while a
+    /// request is under way: its body has its own deadline.
     fn read_deadline(&mut self) -> Option<Instant> {
         if self.is_busy() {
-            self.head = None;
+            self.awaited = None;
             return None;
         }
         let begun = self.activity.begun.load(Ordering::Acquire);
         if begun == 0 {
             return Some(self.activity.start + self.head_deadline);
         }
-        match self.head {
-            Some((since, before)) if before == begun => Some(since + self.head_deadline),
+        let head = self.head_after == Some(begun);
+        let since = match &self.awaited {
+            Some(awaited) if awaited.begun == begun && awaited.head == head => awaited.since,
             _ => {
-                self.head = None;
-                let ended = Duration::from_millis(self.activity.ended.load(Ordering::Acquire));
-                Some(self.activity.start + ended + self.idle_deadline)
+                // hyper asks for more as soon as a reply is out, or a head is there in part.
+                let since = Instant::now();
+                self.awaited = Some(Awaited { begun, head, since });
+                since
             }
-        }
+        };
+        Some(since + if head { self.head_deadline } else { self.idle_deadline })
     }
 
     fn note_read(&mut self) {
-        let multiplexed = self.activity.multiplexed.load(Ordering::Acquire);
-        if !multiplexed && !self.is_busy() {
-            let begun = self.activity.begun.load(Ordering::Acquire);
-            if self.head.is_none_or(|(_, before)| before != begun) {
-                self.head = Some((Instant::now(), begun));
-            }
+        if !self.activity.multiplexed.load(Ordering::Acquire) && !self.is_busy() {
+            self.head_after = Some(self.activity.begun.load(Ordering::Acquire));
         }
     }
 

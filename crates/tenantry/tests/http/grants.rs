@@ -70,6 +70,7 @@ async fn case_42_whoever_lacks_a_permission_cannot_grant_it() {
         scope: Scope::Account { account: root, root },
         grants: Arc::new(Grants::new(own.expect("permissions"))),
         expires_at: None,
+        organization: None,
     };
     let context = Context { actor: Actor::Key(actor), request_id: "test".into(), address: None };
     let create = async |permissions: &[&str]| {

@@ -66,8 +66,9 @@ pub(super) fn permissions_to_json(permissions: &PermissionSet) -> Result<String>
 }
 
 pub(super) fn permissions_from_json(text: &str) -> Option<PermissionSet> {
-    let texts: Vec<String> = serde_json::from_str(text).ok()?;
-    PermissionSet::parse(texts.iter().map(String::as_str)).ok()
+    // None is written with an escape, so each is read where it stands.
+    let texts: Vec<&str> = serde_json::from_str(text).ok()?;
+    PermissionSet::parse(texts).ok()
 }
 
 pub(super) fn networks_to_json(networks: &[IpNet]) -> Result<String> {
@@ -76,6 +77,9 @@ pub(super) fn networks_to_json(networks: &[IpNet]) -> Result<String> {
 }
 
 pub(super) fn networks_from_json(text: &str) -> Option<Vec<IpNet>> {
+    if text == "[]" {
+        return Some(Vec::new());
+    }
     let texts: Vec<String> = serde_json::from_str(text).ok()?;
     if texts.len() > limits::ALLOWED_IPS_MAX {
         return None;

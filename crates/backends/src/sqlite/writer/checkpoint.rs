@@ -9,8 +9,10 @@ use rusqlite::hooks::Wal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Pages in the log from which a commit moves them, as SQLite's default has it.
-const PAGES_MIN: i32 = 1000;
+/// Pages in the log from which a commit moves them: 16 MB. A page that many commits wrote is moved
+/// once, so that fewer, longer moves cost less; beyond this a reader has more than one table of the
+/// log's index to look into.
+const PAGES_MIN: i32 = 4000;
 
 /// Has the connection's commits do it. A failed fsync sets `unsynced`; the commit itself is done.
 pub(super) fn install(
