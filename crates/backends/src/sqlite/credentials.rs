@@ -301,7 +301,8 @@ pub(super) fn insert(connection: &Connection, credential: &Sealed<Credential>) -
     rows::write_credential(&mut statement, credential).map(|_| ())
 }
 
-fn update(connection: &Connection, credential: &Sealed<Credential>) -> Result<()> {
+/// Replaces a credential's record by its next version.
+pub(super) fn update(connection: &Connection, credential: &Sealed<Credential>) -> Result<()> {
     let mut statement = connection
         .prepare_cached(
             "UPDATE credentials

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use tenantry_core::commit::Commit;
 use tenantry_core::error::{Conflict, Error, Result};
-use tenantry_core::ids::AccountId;
+use tenantry_core::ids::{AccountId, MemberId};
 use tenantry_core::members::Member;
 use tenantry_core::store::{Committed, MemberStore};
 use tenantry_core::text::{Line, Name};
@@ -29,6 +29,19 @@ impl MemberStore for SqliteStore {
                 )
                 .map_err(from_sqlite)?;
             let params = params![root.as_bytes(), realm, subject];
+            rows::find(&mut statement, params, rows::read_member)
+        })
+    }
+
+    async fn find_member_by_id(&self, root: AccountId, id: MemberId) -> Result<Option<Member>> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT account_id, id, realm, subject, name, email FROM members
+                     WHERE account_id = ?1 AND id = ?2",
+                )
+                .map_err(from_sqlite)?;
+            let params = params![root.as_bytes(), id.as_bytes()];
             rows::find(&mut statement, params, rows::read_member)
         })
     }

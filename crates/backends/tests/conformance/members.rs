@@ -72,3 +72,14 @@ pub(crate) async fn a_member_of_another_account_is_not_found(backend: &dyn Backe
         assert!(store.find_member(root, realm, subject).await.expect("a read").is_none());
     }
 }
+
+pub(crate) async fn a_member_is_found_by_id_in_its_own_account_only(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let member = draw.organization(&*store).await.member;
+    let other = draw.organization(&*store).await;
+    let found = store.find_member_by_id(member.account, member.id).await.expect("a read");
+    assert_eq!(found.as_ref(), Some(&member));
+    for (root, id) in [(other.account.id, member.id), (member.account, other.member.id)] {
+        assert!(store.find_member_by_id(root, id).await.expect("a read").is_none());
+    }
+}
