@@ -88,8 +88,8 @@ impl FromRequest<AppState> for BulkJsonBody {
     }
 }
 
-/// A JSON body in `application/json`, or none at all.
-pub(crate) struct OptionalJsonBody(pub(crate) Option<Json>);
+/// A JSON body in `application/json`, or none at all; first its bytes.
+pub(crate) struct OptionalJsonBody(pub(crate) Bytes, pub(crate) Option<Json>);
 
 impl JsonBody {
     /// A body that was read already.
@@ -115,9 +115,10 @@ impl FromRequest<AppState> for OptionalJsonBody {
         require_plain_json(request.headers())?;
         let bytes = read(request, state).await?;
         if bytes.is_empty() {
-            return Ok(Self(None));
+            return Ok(Self(bytes, None));
         }
-        parse(&bytes).map(Some).map(Self)
+        let value = parse(&bytes)?;
+        Ok(Self(bytes, Some(value)))
     }
 }
 

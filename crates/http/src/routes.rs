@@ -133,6 +133,15 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/keys/{id}/disable"                    Native Key Writes native::keys::disable;
     POST "/v1/keys/{id}/enable"                     Native Key Writes native::keys::enable;
     POST "/v1/keys/{id}/rotate"                     Native Key Writes native::keys::rotate;
+    POST "/v1/accounts/{id}/service-accounts"       Native Key Writes native::service_accounts::create;
+    GET  "/v1/accounts/{id}/service-accounts"       Native Key Reads  native::service_accounts::list;
+    GET  "/v1/service-accounts/{id}"                Native Key Reads  native::service_accounts::find;
+    PATCH "/v1/service-accounts/{id}"               Native Key Writes native::service_accounts::update;
+    DELETE "/v1/service-accounts/{id}"              Native Key Writes native::service_accounts::delete;
+    POST "/v1/service-accounts/{id}/disable"        Native Key Writes native::service_accounts::disable;
+    POST "/v1/service-accounts/{id}/enable"         Native Key Writes native::service_accounts::enable;
+    POST "/v1/service-accounts/{id}/secrets"        Native Key Writes native::service_accounts::create_secret;
+    DELETE "/v1/service-accounts/{id}/secrets/{secret}" Native Key Writes native::service_accounts::revoke_secret;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
     POST "/sub-accounts/create"                     SubAccounts Key Writes sub_accounts::create::create;

@@ -84,7 +84,7 @@ impl Verifier {
 
 /// What a forged or damaged row says is nothing: it has raised its alarm, and to the caller what
 /// rests on it does not exist.
-fn believed<T>(outcome: Result<T>) -> Result<Option<T>> {
+pub(crate) fn believed<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),
         Err(Error::Integrity { .. }) => Ok(None),

@@ -19,6 +19,8 @@ mod misses;
 mod operator;
 mod rotation;
 mod rotation_laws;
+mod service_account_life;
+mod service_account_rights;
 mod service_accounts;
 mod support;
 mod tenancy;

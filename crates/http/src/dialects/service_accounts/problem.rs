@@ -19,7 +19,7 @@ struct Body {
 /// The envelope of a refusal.
 pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
     let (status, message, error) = describe(refusal);
-    let timestamp = super::create::time(now).unwrap_or_default();
+    let timestamp = super::envelope::time(now).unwrap_or_default();
     reply::json(status, reply::JSON, &Body { success: false, message, error, timestamp })
 }
 

@@ -1,0 +1,90 @@
+//! What the contract's replies are made of.
+
+use crate::reply;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tenantry_core::clock::Timestamp;
+use tenantry_core::error::Error;
+use tenantry_core::secrets::PlainSecret;
+use tenantry_core::service_accounts::ServiceAccountDetails;
+use tenantry_core::text::{Line, Name};
+
+/// RFC 3339 in UTC with milliseconds, as the contract prints times.
+pub(super) fn time(at: Timestamp) -> Result<String, Error> {
+    reply::format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
+}
+
+/// The contract's reply.
+#[derive(Serialize)]
+struct Envelope<T> {
+    success: bool,
+    message: &'static str,
+    data: T,
+    timestamp: String,
+}
+
+/// A service account in the contract's order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Data<'a> {
+    id: String,
+    name: &'a str,
+    client_id: &'a str,
+    client_secret: Option<&'a str>,
+    r#type: &'static str,
+    status: &'static str,
+    permissions: Vec<&'a str>,
+    created_at: String,
+    created_by: Person<'a>,
+    tenant: Tenant<'a>,
+}
+
+#[derive(Serialize)]
+struct Person<'a> {
+    id: String,
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Tenant<'a> {
+    id: String,
+    name: &'a str,
+}
+
+/// A service account, with the secret that was just made, where one was.
+pub(super) fn encode<'a>(
+    details: &'a ServiceAccountDetails,
+    secret: Option<&'a PlainSecret>,
+) -> Result<Data<'a>, Error> {
+    let ServiceAccountDetails { service_account, created_by, organization, .. } = details;
+    let created_by = created_by.as_ref();
+    Ok(Data {
+        id: service_account.id.to_dialect(),
+        name: service_account.name.as_str(),
+        client_id: &service_account.client_id,
+        client_secret: secret.map(PlainSecret::reveal),
+        r#type: "service_account",
+        status: service_account.status.as_str(),
+        permissions: service_account.permissions.iter().collect(),
+        created_at: time(service_account.created_at)?,
+        created_by: Person {
+            id: service_account.created_by.to_uuid(),
+            name: created_by.and_then(|member| member.name.as_ref()).map(Name::as_str),
+            email: created_by.and_then(|member| member.email.as_ref()).map(Line::as_str),
+        },
+        tenant: Tenant { id: organization.id.to_uuid(), name: organization.name.as_str() },
+    })
+}
+
+/// The reply about one service account.
+pub(super) fn reply(
+    message: &'static str,
+    data: Data<'_>,
+    at: Timestamp,
+) -> Result<Response, Error> {
+    let timestamp = time(at)?;
+    let envelope = Envelope { success: true, message, data, timestamp };
+    Ok(reply::json(StatusCode::OK, reply::JSON, &envelope))
+}
