@@ -148,6 +148,13 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/accounts"                         Accounts Key Writes accounts::create::create;
     GET  "/api/v1/api_keys/{id}"                    Accounts Key Reads accounts::api_keys::find;
     POST "/api/v1/admin/service-account/create"     ServiceAccounts Member Writes service_accounts::create::create;
+    GET  "/api/v1/admin/service-account"            ServiceAccounts Member Reads  service_accounts::list::list;
+    GET  "/api/v1/admin/service-account/{id}"       ServiceAccounts Member Reads  service_accounts::find::find;
+    PATCH "/api/v1/admin/service-account/{id}"      ServiceAccounts Member Writes service_accounts::change::update;
+    DELETE "/api/v1/admin/service-account/{id}"     ServiceAccounts Member Writes service_accounts::change::delete;
+    POST "/api/v1/admin/service-account/{id}/enable"  ServiceAccounts Member Writes service_accounts::change::enable;
+    POST "/api/v1/admin/service-account/{id}/disable" ServiceAccounts Member Writes service_accounts::change::disable;
+    POST "/api/v1/admin/service-account/{id}/rotate"  ServiceAccounts Member Writes service_accounts::rotate::rotate;
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;

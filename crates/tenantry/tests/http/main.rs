@@ -21,6 +21,7 @@ mod rotation;
 mod rotation_laws;
 mod service_account_life;
 mod service_account_rights;
+mod service_account_siblings;
 mod service_accounts;
 mod support;
 mod tenancy;

@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::error::Error;
+use tenantry_core::error::{Error, Kind};
+use tenantry_core::ids::ServiceAccountId;
 use tenantry_core::secrets::PlainSecret;
 use tenantry_core::service_accounts::ServiceAccountDetails;
 use tenantry_core::text::{Line, Name};
@@ -15,13 +16,29 @@ pub(super) fn time(at: Timestamp) -> Result<String, Error> {
     reply::format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }
 
+/// Reads a service account's id in the contract's spelling.
+pub(super) fn parse_id(text: &str) -> Result<ServiceAccountId, Error> {
+    ServiceAccountId::parse_dialect(text).map_err(|_| Error::NotFound(Kind::ServiceAccount))
+}
+
 /// The contract's reply.
 #[derive(Serialize)]
-struct Envelope<T> {
-    success: bool,
-    message: &'static str,
-    data: T,
-    timestamp: String,
+pub(super) struct Envelope<T> {
+    pub(super) success: bool,
+    pub(super) message: &'static str,
+    pub(super) data: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pagination: Option<Pagination>,
+    pub(super) timestamp: String,
+}
+
+/// Where a page stands in its list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Pagination {
+    pub(super) page: u32,
+    pub(super) page_size: u32,
+    pub(super) has_more: bool,
 }
 
 /// A service account in the contract's order.
@@ -85,6 +102,6 @@ pub(super) fn reply(
     at: Timestamp,
 ) -> Result<Response, Error> {
     let timestamp = time(at)?;
-    let envelope = Envelope { success: true, message, data, timestamp };
+    let envelope = Envelope { success: true, message, data, pagination: None, timestamp };
     Ok(reply::json(StatusCode::OK, reply::JSON, &envelope))
 }

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::error::Error;
+use tenantry_core::error::{Error, Violation};
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     success: bool,
-    message: &'static str,
+    message: &'a str,
     error: &'static str,
     timestamp: String,
 }
@@ -19,8 +19,25 @@ struct Body {
 /// The envelope of a refusal.
 pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
     let (status, message, error) = describe(refusal);
+    let named = match refusal {
+        Refusal::Core(error) => match &**error {
+            Error::Invalid(violations) => violations.first().map(name),
+            _ => None,
+        },
+        _ => None,
+    };
+    let message = named.as_deref().unwrap_or(message);
     let timestamp = super::envelope::time(now).unwrap_or_default();
     reply::json(status, reply::JSON, &Body { success: false, message, error, timestamp })
+}
+
+/// The field in the dialect's spelling, and what is wrong with it.
+fn name(violation: &Violation) -> String {
+    let field = match &*violation.field {
+        "page_size" => "pageSize",
+        field => field,
+    };
+    format!("{field} {}", violation.problem)
 }
 
 const fn invalid(message: &'static str) -> (StatusCode, &'static str, &'static str) {
