@@ -10,3 +10,4 @@ pub mod list;
 pub mod operator;
 pub mod patch;
 pub mod problem;
+pub mod service_accounts;

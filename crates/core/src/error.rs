@@ -171,6 +171,12 @@ pub enum Kind {
     /// A member.
     #[error("member")]
     Member,
+    /// A service account.
+    #[error("service account")]
+    ServiceAccount,
+    /// A secret of a service account.
+    #[error("client secret")]
+    ClientSecret,
     /// A path that the server does not know.
     #[error("path")]
     Path,

@@ -212,6 +212,17 @@ impl CredentialId {
         text.iter().map(|&byte| char::from(byte)).collect()
     }
 
+    /// Reads that spelling, or a UUID, as the native API does.
+    ///
+    /// # Errors
+    /// [`InvalidId`] for anything else.
+    pub fn parse_secret(text: &str) -> Result<Self, InvalidId> {
+        match text.strip_prefix("sec_") {
+            Some(digits) => from_base58(digits).map(Self),
+            None => Self::parse_uuid(text),
+        }
+    }
+
     /// Appends that spelling.
     pub fn write_secret(self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"sec_");
@@ -224,6 +235,14 @@ impl ServiceAccountId {
     #[must_use]
     pub fn to_dialect(self) -> String {
         format!("sa-{}", self.to_uuid())
+    }
+
+    /// Reads that spelling.
+    ///
+    /// # Errors
+    /// [`InvalidId`] for anything else.
+    pub fn parse_dialect(text: &str) -> Result<Self, InvalidId> {
+        Self::parse_uuid(text.strip_prefix("sa-").ok_or(InvalidId)?)
     }
 }
 
@@ -284,6 +303,13 @@ mod tests {
             id.write_uuid(&mut written);
             prop_assert_eq!(written, format!("{id}{}", id.to_uuid()).into_bytes());
             prop_assert_eq!(AccountId::parse_uuid(&id.to_uuid().to_uppercase()), Ok(id));
+            let id = ServiceAccountId::from_bytes(bytes);
+            prop_assert_eq!(ServiceAccountId::parse_dialect(&id.to_dialect()), Ok(id));
+            let id = CredentialId::from_bytes(bytes);
+            for text in [id.to_secret(), id.to_uuid()] {
+                prop_assert_eq!(CredentialId::parse_secret(&text), Ok(id));
+            }
+            prop_assert!(CredentialId::parse_secret(&id.to_string()).is_err());
         }
 
         #[test]

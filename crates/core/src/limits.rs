@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const CONCURRENT_CALLS_DEFAULT: u32 = 10;
 /// Most concurrent calls that a limit may name.
 pub const CONCURRENT_CALLS_MAX: u32 = 1_000_000;
-/// Most service accounts of one root account unless configured.
+/// Most service accounts of one account, an organization or a sub-account, unless configured.
 pub const SERVICE_ACCOUNTS_MAX: u32 = 100;
 /// Most keys of one account that live at once, unless configured.
 pub const KEYS_MAX: u32 = 10;
@@ -15,6 +15,10 @@ pub const KEYS_MAX: u32 = 10;
 pub const ROTATION_GRACE_MAX: Duration = Duration::from_hours(30 * 24);
 /// Credentials of one line that are looked at when it is rotated or ended; two at most may verify.
 pub const LINEAGE_LIVE_MAX: u32 = 16;
+/// Secrets of one service account that live at once.
+pub const CLIENT_SECRETS_MAX: usize = 2;
+/// Living secrets of one service account that are looked at: more than there can be.
+pub const SECRETS_SEEN_MAX: u32 = 16;
 /// Most permissions of one credential or service account.
 pub const PERMISSIONS_MAX: usize = 64;
 /// Longest segment of a permission, in bytes.
@@ -67,6 +71,10 @@ pub const SUB_ACCOUNTS_PAGE_MAX: u32 = 1_000;
 pub const SUB_ACCOUNTS_PAGES_MAX: u32 = 1_000_000;
 /// Longest period that one question about usage covers.
 pub const USAGE_PERIOD_MAX: Duration = Duration::from_hours(24 * 32);
+/// Service accounts in one numbered page of the service-accounts dialect, unless asked for.
+pub const SERVICE_ACCOUNTS_PAGE_DEFAULT: u32 = 20;
+/// Highest number of such a page.
+pub const SERVICE_ACCOUNTS_PAGES_MAX: u32 = 1_000_000;
 /// Longest cursor that is looked at, in characters.
 pub const CURSOR_BYTES_MAX: usize = 64;
 /// Attempts at a change that another change overtook, or at a name or id that was taken.

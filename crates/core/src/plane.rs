@@ -54,7 +54,7 @@ pub struct Policy {
     pub key_prefix: KeyPrefix,
     /// Most keys of one account that live at once.
     pub keys_max: u32,
-    /// Most service accounts of one organization.
+    /// Most service accounts of one account.
     pub service_accounts_max: u32,
     /// Credentials in the verify cache.
     pub cache_entries: usize,

@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
 use crate::page::Listed;
@@ -277,8 +277,8 @@ pub trait ServiceAccountStore: Send + Sync {
     /// more that are not deleted.
     ///
     /// # Errors
-    /// `LimitReached`, before anything else; `Conflict(Taken)` where the name is taken within the
-    /// account or the client id, an id or the tag anywhere.
+    /// `LimitReached`, before anything else; `Conflict(Taken)` where one of the account that is not
+    /// deleted has the name, or where the client id, an id or the tag exists.
     async fn insert_service_account(
         &self,
         service_account: &Sealed<ServiceAccount>,
@@ -287,7 +287,61 @@ pub trait ServiceAccountStore: Send + Sync {
         commit: Commit,
     ) -> Result<Committed>;
 
-    /// Lists the names of an account's service accounts that are `base`, or `base` and a suffix.
+    /// Looks a service account of `root`'s tree up by id, deleted or not.
+    async fn find_service_account(
+        &self,
+        root: AccountId,
+        id: ServiceAccountId,
+    ) -> Result<Option<Unverified<ServiceAccount>>>;
+
+    /// Lists at most `limit` service accounts of an account of `root`'s tree that are not deleted by
+    /// id, beginning after `after`, without the first `skip` of them.
+    async fn list_service_accounts(
+        &self,
+        root: AccountId,
+        account: AccountId,
+        after: Option<ServiceAccountId>,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Listed<ServiceAccount>>;
+
+    /// Replaces a service account's record by its next version.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless the stored version is the one before; `Conflict(Taken)` where
+    /// another one of the account that is not deleted has the name.
+    async fn update_service_account(
+        &self,
+        service_account: &Sealed<ServiceAccount>,
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Stores a further secret, the next version of its service account, and the next version of
+    /// each secret that it `replaces`: all or none.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless each stored version is the one before; `Conflict(Taken)` where
+    /// the secret's id or tag exists.
+    async fn insert_client_secret(
+        &self,
+        service_account: &Sealed<ServiceAccount>,
+        secret: &Sealed<Credential>,
+        replaces: &[Sealed<Credential>],
+        commit: Commit,
+    ) -> Result<Committed>;
+
+    /// Lists the secrets of these service accounts of `root`'s tree that live at `now`, neither
+    /// revoked nor at their end: of each at most `limit`, by id.
+    async fn list_client_secrets(
+        &self,
+        root: AccountId,
+        service_accounts: &[ServiceAccountId],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Listed<Credential>>;
+
+    /// Lists the names of an account's service accounts that are not deleted, as far as they are
+    /// `base`, or `base` and a suffix.
     async fn list_service_account_names(
         &self,
         account: AccountId,

@@ -146,6 +146,15 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/keys/{id}/disable"                    Native Key Writes native::keys::disable;
     POST "/v1/keys/{id}/enable"                     Native Key Writes native::keys::enable;
     POST "/v1/keys/{id}/rotate"                     Native Key Creates native::keys::rotate;
+    POST "/v1/accounts/{id}/service-accounts"       Native Key Creates native::service_accounts::create;
+    GET  "/v1/accounts/{id}/service-accounts"       Native Key Reads  native::service_accounts::list;
+    GET  "/v1/service-accounts/{id}"                Native Key Reads  native::service_accounts::find;
+    PATCH "/v1/service-accounts/{id}"               Native Key Writes native::service_accounts::update;
+    DELETE "/v1/service-accounts/{id}"              Native Key Writes native::service_accounts::delete;
+    POST "/v1/service-accounts/{id}/disable"        Native Key Writes native::service_accounts::disable;
+    POST "/v1/service-accounts/{id}/enable"         Native Key Writes native::service_accounts::enable;
+    POST "/v1/service-accounts/{id}/secrets"        Native Key Creates native::service_accounts::create_secret;
+    DELETE "/v1/service-accounts/{id}/secrets/{secret}" Native Key Writes native::service_accounts::revoke_secret;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
 
     POST "/sub-accounts/create"                     SubAccounts Key Creates sub_accounts::create::create;
@@ -159,6 +168,13 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/sub-accounts/{id}/usage"                 SubAccounts Key Reads  sub_accounts::usage::find;
     GET  "/user/me"                                 SubAccounts Key Reads  sub_accounts::me::me;
     GET  "/api/v1/api_keys/{id}"                    Accounts Key Reads accounts::api_keys::find;
+    GET  "/api/v1/admin/service-account"            ServiceAccounts Member Reads  service_accounts::list::list;
+    GET  "/api/v1/admin/service-account/{id}"       ServiceAccounts Member Reads  service_accounts::find::find;
+    PATCH "/api/v1/admin/service-account/{id}"      ServiceAccounts Member Writes service_accounts::change::update;
+    DELETE "/api/v1/admin/service-account/{id}"     ServiceAccounts Member Writes service_accounts::change::delete;
+    POST "/api/v1/admin/service-account/{id}/enable"  ServiceAccounts Member Writes service_accounts::change::enable;
+    POST "/api/v1/admin/service-account/{id}/disable" ServiceAccounts Member Writes service_accounts::change::disable;
+    POST "/api/v1/admin/service-account/{id}/rotate"  ServiceAccounts Member Creates service_accounts::rotate::rotate;
 
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;

@@ -43,7 +43,7 @@ pub struct Settings {
     /// Most keys of one account that live at once (default: 10)
     #[arg(long, global = true, env = "TENANTRY_KEYS_PER_ACCOUNT_MAX")]
     pub keys_per_account_max: Option<u32>,
-    /// Most service accounts of one organization (default: 100)
+    /// Most service accounts of one account (default: 100)
     #[arg(long, global = true, env = "TENANTRY_SERVICE_ACCOUNTS_MAX")]
     pub service_accounts_max: Option<u32>,
     /// Credentials held by the verify cache (default: 1000000)

@@ -328,7 +328,7 @@ pub(super) fn insert(connection: &Connection, credential: &Sealed<Credential>) -
     rows::write_credential(&mut statement, credential).map(|_| ())
 }
 
-/// Replaces a credential by its next version.
+/// Replaces a credential's record by its next version.
 pub(super) fn update(connection: &Connection, credential: &Sealed<Credential>) -> Result<()> {
     let mut statement = connection
         .prepare_cached(

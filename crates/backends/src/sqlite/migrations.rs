@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "rotation",
         sql: include_str!("../../migrations/sqlite/0005_rotation.sql"),
     },
+    Migration {
+        number: 6,
+        name: "names_of_deleted",
+        sql: include_str!("../../migrations/sqlite/0006_names_of_deleted.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version
@@ -187,5 +192,50 @@ mod tests {
         // The first one and the list of migrations.
         assert_eq!(tables(&connection), 2);
         assert_eq!(list_applied(&connection).expect("the list").len(), 1);
+    }
+
+    #[test]
+    fn service_accounts_move_with_all_that_points_at_them() {
+        let moving = MIGRATIONS.iter().position(|m| m.name == "names_of_deleted");
+        let moving = moving.expect("the migration");
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection.pragma_update(None, "foreign_keys", true).expect("set");
+        apply(&mut connection, &MIGRATIONS[..moving], NOW).expect("migrated");
+        let rows = "
+            INSERT INTO accounts (id, shard, name, profile, metadata, status, entitlements,
+                created_by_member, created_at, updated_at, version, row_mac)
+            VALUES (zeroblob(16), 0, 'a', '{}', '{}', 'active', '', zeroblob(16), 1, 1, 1,
+                zeroblob(32));
+            INSERT INTO service_accounts (id, account_id, root_id, name, client_id, permissions,
+                status, created_by, created_at, version, row_mac)
+            VALUES (zeroblob(16), zeroblob(16), zeroblob(16), 'n', 'c', '[]', 'deleted',
+                zeroblob(16), 1, 7, zeroblob(32));
+            INSERT INTO credentials (id, kind, account_id, root_id, service_account_id, format,
+                tag, pepper_id, start, permissions, allowed_ips, metadata, status, lineage,
+                created_at, version, row_mac)
+            VALUES (zeroblob(16), 'client_secret', zeroblob(16), zeroblob(16), zeroblob(16),
+                'client_secret', zeroblob(32), 1, 's', '[]', '[]', '{}', 'active', zeroblob(16),
+                1, 1, zeroblob(32));";
+        connection.execute_batch(rows).expect("rows of the version before");
+        let all = "SELECT group_concat(hex(id) || name || client_id || status || version)
+                   FROM service_accounts";
+        let read = |connection: &Connection| -> String {
+            connection.query_row(all, [], |row| row.get(0)).expect("the rows")
+        };
+        let before = read(&connection);
+        migrate(&mut connection, NOW).expect("migrated");
+        assert_eq!(read(&connection), before);
+        let violations: i64 = connection
+            .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+            .expect("a count");
+        assert_eq!(violations, 0);
+        // What points at them still holds them.
+        assert!(connection.execute("DELETE FROM service_accounts", []).is_err());
+        let again = "INSERT INTO service_accounts
+            SELECT randomblob(16), account_id, root_id, name, 'd', permissions, 'active', created_by,
+                created_at, version, row_mac
+            FROM service_accounts";
+        connection.execute(again, []).expect("the name of a deleted one is free");
+        assert!(connection.execute(&again.replace("'d'", "'e'"), []).is_err(), "and taken now");
     }
 }

@@ -162,6 +162,13 @@ on_sqlite! {
         deleted_ones_do_not_count
         of_twenty_at_once_one_reaches_the_maximum
         names_with_a_suffix_are_listed
+        a_deleted_ones_name_is_free
+        a_service_account_of_another_tree_is_not_found
+        a_service_account_is_replaced_by_its_next_version_only
+        a_name_that_is_taken_refuses_the_change
+        service_accounts_are_listed_by_id_in_pages
+        a_further_secret_is_stored_with_what_it_replaces_or_not_at_all
+        living_secrets_are_listed
     }
     audit {
         an_event_is_stored_by_itself

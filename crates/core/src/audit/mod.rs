@@ -135,6 +135,20 @@ pub enum Action {
     KeyRehashed,
     /// A service account and its first secret were made.
     ServiceAccountCreated,
+    /// A service account's name or permissions changed.
+    ServiceAccountUpdated,
+    /// A service account was switched off.
+    ServiceAccountDisabled,
+    /// A service account was switched on again.
+    ServiceAccountEnabled,
+    /// A service account was deleted, and its secrets with it.
+    ServiceAccountDeleted,
+    /// A further secret of a service account was made.
+    SecretCreated,
+    /// A secret of a service account was revoked.
+    SecretRevoked,
+    /// A service account got a new secret in the place of those that lived.
+    SecretRotated,
     /// An admin token of the local realm was issued.
     TokenIssued,
     /// The store was put back from a backup: what happened after it did not happen here.
@@ -166,6 +180,13 @@ impl Action {
             Self::KeyImported => "key.imported",
             Self::KeyRehashed => "key.rehashed",
             Self::ServiceAccountCreated => "service_account.created",
+            Self::ServiceAccountUpdated => "service_account.updated",
+            Self::ServiceAccountDisabled => "service_account.disabled",
+            Self::ServiceAccountEnabled => "service_account.enabled",
+            Self::ServiceAccountDeleted => "service_account.deleted",
+            Self::SecretCreated => "secret.created",
+            Self::SecretRevoked => "secret.revoked",
+            Self::SecretRotated => "secret.rotated",
             Self::TokenIssued => "token.issued",
             Self::StoreRestored => "store.restored",
         }

@@ -66,7 +66,7 @@ impl Plane {
             Some(format) => format,
             None => self.first_format(&account).await?,
         };
-        let member = self.maker_of_keys(context, &account).await?;
+        let member = self.maker_in(context, &account).await?;
         let now = self.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::invalid("expires_at", Problem::NotInFuture));
@@ -105,8 +105,8 @@ impl Plane {
         }
     }
 
-    /// The member to whom a key that is made now belongs.
-    async fn maker_of_keys(&self, context: &Context, account: &Account) -> Result<MemberId> {
+    /// The member to whom what is made now in an account is put down.
+    pub(crate) async fn maker_in(&self, context: &Context, account: &Account) -> Result<MemberId> {
         match &context.actor {
             Actor::Key(key) => Ok(key.member.unwrap_or(account.created_by)),
             Actor::Member(member) => {

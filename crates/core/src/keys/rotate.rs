@@ -17,11 +17,14 @@ use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use std::time::Duration;
 
-/// For how long a rotated key goes on beside its successor.
+/// For how long a rotated key or client secret goes on beside its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grace(Duration);
+pub struct Grace(pub(crate) Duration);
 
 impl Grace {
+    /// None: the old secret ends at once.
+    pub const NONE: Self = Self(Duration::ZERO);
+
     /// A grace of whole seconds, 0 to [`limits::ROTATION_GRACE_MAX`].
     ///
     /// # Errors

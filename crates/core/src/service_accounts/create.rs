@@ -1,131 +1,149 @@
-//! Creating a service account, as the service-accounts contract does: no body, a generated name,
-//! default permissions.
+//! Creating a service account: with a name and permissions of the caller's choice, or, as the
+//! service-accounts contract does, with a generated name and default permissions.
 
-use super::{ServiceAccount, ServiceAccountStatus};
+use super::secrets::SecretEnd;
+use super::{ServiceAccount, ServiceAccountDetails, ServiceAccountStatus};
 use crate::Plane;
-use crate::accounts::{Account, AccountStatus};
-use crate::actor::{Actor, Context};
+use crate::accounts::Account;
+use crate::actor::Context;
 use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::{Commit, shard_of};
-use crate::credentials::{Credential, NewCredential, Owner};
-use crate::error::{Conflict, Denial, Error, Result};
-use crate::ids::{CredentialId, ServiceAccountId};
+use crate::error::{Conflict, Error, Result};
+use crate::ids::{AccountId, ServiceAccountId};
 use crate::limits;
-use crate::members::Member;
 use crate::permissions::{PermissionSet, Right};
 use crate::replay::{Keep, Once};
-use crate::secrets::{KeyFormat, PlainSecret, Sealed, plain};
+use crate::secrets::{PlainSecret, Sealed, plain};
 use crate::text::Name;
+
+/// A service account to make.
+#[derive(Debug)]
+pub struct NewServiceAccount {
+    /// Its name; `service-account-YYYYMMDDHHMMSS` unless given.
+    pub name: Option<Name>,
+    /// What it may do.
+    pub permissions: PermissionSet,
+    /// When its first secret ends.
+    pub secret_expires_at: Option<Timestamp>,
+}
+
+impl Default for NewServiceAccount {
+    fn default() -> Self {
+        let permissions = PermissionSet::service_account();
+        Self { name: None, permissions, secret_expires_at: None }
+    }
+}
 
 /// A service account that was made, and its client secret.
 #[derive(Debug)]
 pub struct CreatedServiceAccount {
-    /// The service account.
-    pub service_account: ServiceAccount,
-    /// The member who made it.
-    pub created_by: Member,
-    /// The organization that it belongs to.
-    pub tenant: Account,
+    /// The service account, with its one secret.
+    pub details: ServiceAccountDetails,
     /// The plaintext, here and nowhere else.
     pub secret: PlainSecret,
 }
 
 impl Plane {
-    /// Makes a service account of the organization that the caller's token was admitted to.
+    /// Makes a service account of an account, with its first secret.
     ///
     /// # Errors
-    /// A missing role, [`Error::LimitReached`] at the organization's maximum.
+    /// [`Error::NotFound`] for an account that does not exist or is somebody else's, a missing
+    /// permission, one that would have more than the caller or a secret that outlives it,
+    /// [`Conflict::Closed`], [`Conflict::Taken`] for a name that another one has,
+    /// [`Error::LimitReached`] at the account's maximum.
     pub async fn create_service_account(
         &self,
         context: &Context,
+        account: AccountId,
+        new: NewServiceAccount,
         once: Once<'_, CreatedServiceAccount>,
     ) -> Result<CreatedServiceAccount> {
-        let Actor::Member(actor) = &context.actor else {
-            return Err(Error::Forbidden(Denial::Role));
-        };
+        let owner = self.owner_in_reach(context, account).await?;
         context.actor.require(Right::ServiceAccountsWrite)?;
-        // A tenant that does not exist is refused like one that is not the token's.
-        let mismatch = || Error::Forbidden(Denial::TenantMismatch);
-        let tenant = match self.organization(actor.tenant).await {
-            Err(Error::NotFound(_)) => return Err(mismatch()),
-            outcome => outcome?,
+        context.actor.require_grant(&new.permissions)?;
+        owner.require_open()?;
+        context.actor.require_end(new.secret_expires_at)?;
+        let maker = self.maker_in(context, &owner.account).await?;
+        let created_by = self.store.find_member_by_id(owner.organization.id, maker).await?;
+        // Whoever chose a name does not wait for those that draw one.
+        let shard = usize::from(shard_of(owner.account.id));
+        let _one_at_a_time = match new.name {
+            None => Some(self.service_account_names[shard].lock().await),
+            Some(_) => None,
         };
-        if tenant.status != AccountStatus::Active {
-            return Err(mismatch());
-        }
-        let member = self.record_member(context, tenant.id, actor).await?;
-        let shard = usize::from(shard_of(tenant.id));
-        let _one_at_a_time = self.service_account_names[shard].lock().await;
         for _ in 0..limits::RETRIES_MAX {
             let now = self.clock.now();
-            let name = self.free_service_account_name(&tenant, now).await?;
+            let name = match &new.name {
+                Some(name) => name.clone(),
+                None => self.free_service_account_name(&owner.account, now).await?,
+            };
             let service_account = ServiceAccount {
                 id: ServiceAccountId::generate(&*self.rng, now),
-                account: tenant.id,
-                root: tenant.id,
+                account: owner.account.id,
+                root: owner.organization.id,
                 name,
                 client_id: plain::generate_client_id(&*self.rng).into(),
-                permissions: PermissionSet::service_account(),
+                permissions: new.permissions.clone(),
                 status: ServiceAccountStatus::Active,
-                created_by: member.id,
+                created_by: maker,
                 created_at: now,
                 version: 1,
             };
-            let (credential, secret) = Credential::issue(
-                CredentialId::generate(&*self.rng, now),
-                NewCredential {
-                    owner: Owner::ServiceAccount {
-                        service_account: service_account.id,
-                        account: tenant.id,
-                        root: tenant.id,
-                    },
-                    format: KeyFormat::ClientSecret,
-                    name: None,
-                    permissions: PermissionSet::default(),
-                    expires_at: None,
-                },
-                now,
-                self,
-            );
+            let end = SecretEnd::new("secret_expires_at", new.secret_expires_at, now)?;
+            let (credential, secret) = self.issue_secret(&service_account, end, now);
             let target = Target::ServiceAccount(service_account.id);
             let audit = self
-                .audit_event(context, tenant.id, now, Action::ServiceAccountCreated, target)
+                .audit_event(
+                    context,
+                    owner.organization.id,
+                    now,
+                    Action::ServiceAccountCreated,
+                    target,
+                )
                 .with("client_id", &service_account.client_id)
-                .with("secret_id", credential.id);
-            let service_account = Sealed::new(service_account, &self.secrets);
-            let credential = Sealed::new(credential, &self.secrets);
+                .with("secret_id", credential.id.to_secret());
+            let sealed = Sealed::new(service_account.clone(), &self.secrets);
+            let sealed_secret = Sealed::new(credential.clone(), &self.secrets);
             let mut commit = Commit::audited(self.seal(audit));
             let created = CreatedServiceAccount {
-                service_account: service_account.record().clone(),
-                created_by: member.clone(),
-                tenant: tenant.clone(),
+                details: ServiceAccountDetails {
+                    service_account,
+                    secrets: vec![credential],
+                    created_by: created_by.clone(),
+                    organization: owner.organization.clone(),
+                },
                 secret,
             };
-            let id = created.service_account.id;
+            let id = created.details.service_account.id;
             once.keep(self, &mut commit, id, Keep::Secret, &created)?;
             let max = self.policy.service_accounts_max;
-            match self
-                .store
-                .insert_service_account(&service_account, &credential, max, commit)
-                .await
-            {
-                // Somebody took the name or the client id in between: draw again.
-                Err(Error::Conflict(Conflict::Taken)) => {}
-                outcome => {
-                    outcome?;
-                    return Ok(created);
+            match self.store.insert_service_account(&sealed, &sealed_secret, max, commit).await {
+                // Somebody took the name or the client id in between: draw again, unless it is
+                // the name that was asked for.
+                Err(Error::Conflict(Conflict::Taken)) => {
+                    if let Some(name) = &new.name
+                        && self.is_taken(&owner.account, name).await?
+                    {
+                        return Err(Error::Conflict(Conflict::Taken));
+                    }
                 }
+                outcome => return outcome.map(|_| created),
             }
         }
         Err(Error::Conflict(Conflict::Taken))
     }
 
+    async fn is_taken(&self, account: &Account, name: &Name) -> Result<bool> {
+        let names = self.store.list_service_account_names(account.id, name.as_str()).await?;
+        Ok(names.iter().any(|taken| taken == name.as_str()))
+    }
+
     /// `service-account-YYYYMMDDHHMMSS`, or the first of `-2`, `-3` … that is free.
-    async fn free_service_account_name(&self, tenant: &Account, now: Timestamp) -> Result<Name> {
+    async fn free_service_account_name(&self, account: &Account, now: Timestamp) -> Result<Name> {
         let time = now.to_utc().ok_or_else(|| Error::internal("the clock is out of range"))?;
         let base = format!("service-account-{}", time.strftime("%Y%m%d%H%M%S"));
-        let taken = self.store.list_service_account_names(tenant.id, &base).await?;
+        let taken = self.store.list_service_account_names(account.id, &base).await?;
         let name = std::iter::once(base.clone())
             .chain((2..=u32::MAX).map(|number| format!("{base}-{number}")))
             .find(|name| !taken.contains(name))

@@ -1,11 +1,22 @@
 //! Service accounts: machine identities of an account, each with a client id and secrets.
 
+mod change;
 mod create;
+mod find;
+mod rotate;
+mod secrets;
 
-pub use create::CreatedServiceAccount;
+pub use change::{ServiceAccountChanges, Switch};
+pub use create::{CreatedServiceAccount, NewServiceAccount};
+pub use find::{NumberedPage, ServiceAccountPage};
+pub use rotate::RotatedSecret;
+pub use secrets::CreatedSecret;
 
+use crate::accounts::Account;
 use crate::clock::Timestamp;
+use crate::credentials::Credential;
 use crate::ids::{AccountId, MemberId, ServiceAccountId};
+use crate::members::Member;
 use crate::permissions::PermissionSet;
 use crate::secrets::{MacWriter, Protected, SealKey};
 use crate::text::Name;
@@ -19,7 +30,7 @@ pub struct ServiceAccount {
     pub account: AccountId,
     /// The root account of that account's tree.
     pub root: AccountId,
-    /// Its name, unique within the account.
+    /// Its name, unique within the account among those that are not deleted.
     pub name: Name,
     /// What it calls itself, unique in the plane.
     pub client_id: Box<str>,
@@ -31,8 +42,22 @@ pub struct ServiceAccount {
     pub created_by: MemberId,
     /// When it was made.
     pub created_at: Timestamp,
-    /// Grows by one with every change of the record.
+    /// Grows by one with every change of the record and with every new secret, so that whoever
+    /// changes it has seen all of its secrets.
     pub version: u64,
+}
+
+/// A service account with what is shown beside it.
+#[derive(Clone, Debug)]
+pub struct ServiceAccountDetails {
+    /// The service account.
+    pub service_account: ServiceAccount,
+    /// Its secrets that verify, oldest first.
+    pub secrets: Vec<Credential>,
+    /// The member who made it, where that is known.
+    pub created_by: Option<Member>,
+    /// The organization that it belongs to.
+    pub organization: Account,
 }
 
 /// Whether a service account's secrets verify.

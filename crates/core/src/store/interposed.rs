@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::members::Member;
 use crate::page::Listed;
@@ -156,6 +156,33 @@ interpose! {
             max: u32,
             commit: Commit,
         ) -> Committed;
+        read find_service_account(
+            root: AccountId,
+            id: ServiceAccountId,
+        ) -> Option<Unverified<ServiceAccount>>;
+        read list_service_accounts(
+            root: AccountId,
+            account: AccountId,
+            after: Option<ServiceAccountId>,
+            skip: u32,
+            limit: u32,
+        ) -> Listed<ServiceAccount>;
+        change update_service_account(
+            service_account: &Sealed<ServiceAccount>,
+            commit: Commit,
+        ) -> Committed;
+        change insert_client_secret(
+            service_account: &Sealed<ServiceAccount>,
+            secret: &Sealed<Credential>,
+            replaces: &[Sealed<Credential>],
+            commit: Commit,
+        ) -> Committed;
+        read list_client_secrets(
+            root: AccountId,
+            service_accounts: &[ServiceAccountId],
+            now: Timestamp,
+            limit: u32,
+        ) -> Listed<Credential>;
         read list_service_account_names(account: AccountId, base: &str) -> Vec<String>;
     }
 }

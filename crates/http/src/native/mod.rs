@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod problem;
+pub(crate) mod service_accounts;
 pub(crate) mod verify;
 pub(crate) mod whoami;
 

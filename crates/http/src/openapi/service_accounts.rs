@@ -1,7 +1,7 @@
 //! The service-accounts dialect.
 
 use super::call::{Call, Caller, Part};
-use crate::dialects::service_accounts::create::Reply as Created;
+use crate::dialects::service_accounts::envelope::{Data, Envelope};
 use crate::dialects::service_accounts::problem::Body as Refused;
 use crate::reply::JSON;
 use utoipa::ToSchema;
@@ -23,7 +23,7 @@ pub(super) fn describe() -> Part {
         |call| {
             tenant(call)
                 .may_take::<NoFields>(JSON)
-                .gives::<Created<'_>>(
+                .gives::<Envelope<Data<'_>>>(
                     200,
                     JSON,
                     "The service account; `clientSecret` is shown once",

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, SystemClock};
+use tenantry_core::ids::ServiceAccountId;
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SystemRng;
@@ -31,7 +32,7 @@ const CHILD: &str = "TENANTRY_FAULTS_PANICS";
 /// What every panic's message holds, beside the key of the request.
 const CANARY: &str = "canary-of-a-panics-message";
 /// Calls of the store before the one that panics: no route makes more.
-const CALLS_MAX: usize = 5;
+const CALLS_MAX: usize = 8;
 
 /// Seen failing with the panic's message added to what the hook logs.
 #[test]
@@ -74,10 +75,12 @@ async fn requests_that_panic() {
     let token = token["token"].as_str().expect("a token").to_owned();
 
     for route in ROUTES {
+        let machine = machine(&app, route, &master, &tenant).await;
+        let caller = Caller { master: &master, token: &token, tenant: &tenant, machine: &machine };
         let mut panics = 0;
         for calls in 0..CALLS_MAX {
             store.between.panic_after(calls);
-            let (status, body) = perform(&app, route, &master, &token, &tenant).await;
+            let (status, body) = perform(&app, route, caller).await;
             if store.between.disarm() {
                 continue;
             }
@@ -89,7 +92,7 @@ async fn requests_that_panic() {
             }
         }
         assert!(panics > 0 || route.path == "/livez", "{} never panicked", route.path);
-        let (status, body) = perform(&app, route, &master, &token, &tenant).await;
+        let (status, body) = perform(&app, route, caller).await;
         assert!(status < 500, "{} afterwards: {body}", route.path);
     }
 }
@@ -108,14 +111,34 @@ fn app(store: Arc<Interposed<SqliteStore, Panicking>>) -> App {
     App::new(Arc::new(plane), Options::default())
 }
 
+/// Who calls, and on what.
+#[derive(Clone, Copy)]
+struct Caller<'a> {
+    master: &'a str,
+    token: &'a str,
+    tenant: &'a str,
+    /// The UUID of a service account.
+    machine: &'a str,
+}
+
+/// A service account for a route that names one; elsewhere nothing.
+async fn machine(app: &App, route: &Route, master: &str, tenant: &str) -> String {
+    if !(route.path.contains("/service-account") && route.path.contains("{id}")) {
+        return String::new();
+    }
+    let bearer = format!("Bearer {master}");
+    let peer = Peer::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let path = format!("/v1/accounts/{tenant}/service-accounts");
+    let headers = [("authorization", &*bearer)];
+    let (status, made) = send(app, peer, "POST", &path, &headers, &Value::Null).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["service_account"]["id"].as_str().expect("an id");
+    ServiceAccountId::parse_native(id).expect("an id").to_uuid()
+}
+
 /// A request that the route carries out, or would.
-async fn perform(
-    app: &App,
-    route: &Route,
-    master: &str,
-    token: &str,
-    tenant: &str,
-) -> (u16, Value) {
+async fn perform(app: &App, route: &Route, caller: Caller<'_>) -> (u16, Value) {
+    let Caller { master, token, tenant, machine } = caller;
     let body = match route.path {
         "/v1/accounts" | "/v1/accounts/{id}/keys" | "/sub-accounts/create" => {
             json!({ "name": "x" })
@@ -131,6 +154,11 @@ async fn perform(
         "/operator/initialize" | "/operator/organizations" => {
             json!({ "organization": "o", "name": "n", "email": "e@example.com" })
         }
+        "/v1/service-accounts/{id}" | "/api/v1/admin/service-account/{id}"
+            if route.method == Method::PATCH =>
+        {
+            json!({ "name": "x" })
+        }
         "/operator/tokens" => json!({ "tenant": tenant, "role": "r", "ttl_seconds": 60 }),
         "/operator/platform-keys" => json!({}),
         "/operator/organizations/{id}/suspended" => json!({ "suspended": false }),
@@ -143,8 +171,14 @@ async fn perform(
         _ => Value::Null,
     };
     let of_keys = ["/v1/keys", "/api/v1/api_keys"].iter().any(|path| route.path.starts_with(path));
-    let id = if of_keys { "key_PD5omomyAxXscwKde4mpUS" } else { tenant };
-    let path = route.path.replace("{id}", id);
+    let id = match route.path {
+        path if path.starts_with("/v1/service-accounts/") => machine.to_owned(),
+        path if path.starts_with("/api/v1/admin/service-account/") => format!("sa-{machine}"),
+        _ if of_keys => "key_PD5omomyAxXscwKde4mpUS".to_owned(),
+        _ => tenant.to_owned(),
+    };
+    let path = route.path.replace("{id}", &id);
+    let path = path.replace("{secret}", "sec_PD5omomyAxXscwKde4mpUS");
     let bearer = match route.access {
         Access::Member => format!("Bearer {token}"),
         _ => format!("Bearer {master}"),

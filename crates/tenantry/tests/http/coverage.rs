@@ -1,6 +1,6 @@
 //! No route without its cases: who may call it, and what it leaves in the audit trail.
 
-use crate::support::TestApp;
+use crate::support::{Client, TestApp};
 use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry_http::{Access, Effect, ROUTES, Route};
@@ -25,7 +25,26 @@ fn event(route: &Route) -> &'static str {
         ("POST", "/v1/keys/{id}/enable") => "key.enabled",
         ("POST", "/v1/keys/{id}/rotate") => "key.rotated",
         ("POST", "/v1/keys/{id}/revoke") | ("DELETE", "/v1/keys/{id}") => "key.revoked",
-        ("POST", "/api/v1/admin/service-account/create") => "service_account.created",
+        ("POST", "/v1/accounts/{id}/service-accounts" | "/api/v1/admin/service-account/create") => {
+            "service_account.created"
+        }
+        ("PATCH", "/v1/service-accounts/{id}" | "/api/v1/admin/service-account/{id}") => {
+            "service_account.updated"
+        }
+        ("DELETE", "/v1/service-accounts/{id}" | "/api/v1/admin/service-account/{id}") => {
+            "service_account.deleted"
+        }
+        (
+            "POST",
+            "/v1/service-accounts/{id}/disable" | "/api/v1/admin/service-account/{id}/disable",
+        ) => "service_account.disabled",
+        (
+            "POST",
+            "/v1/service-accounts/{id}/enable" | "/api/v1/admin/service-account/{id}/enable",
+        ) => "service_account.enabled",
+        ("POST", "/v1/service-accounts/{id}/secrets") => "secret.created",
+        ("DELETE", "/v1/service-accounts/{id}/secrets/{secret}") => "secret.revoked",
+        ("POST", "/api/v1/admin/service-account/{id}/rotate") => "secret.rotated",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
         ("POST", "/operator/organizations/{id}/entitlement") => "entitlement.taken",
         ("POST", "/operator/tokens") => "token.issued",
@@ -70,6 +89,10 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
             (app.sub_account("k").await.key_id, json!({ "grace_seconds": 60 }))
         }
         "/v1/accounts/{id}/keys" => (app.sub_account("a").await.id, json!({ "name": "x" })),
+        "/v1/accounts/{id}/service-accounts" => (app.sub_account("a").await.id, Value::Null),
+        path if path.contains("/service-account") && path.contains("{id}") => {
+            return perform_on_machine(app, route).await;
+        }
         "/v1/accounts" | "/sub-accounts/create" => (String::new(), json!({ "name": "x" })),
         "/v1/accounts/bulk" => (String::new(), json!({ "accounts": [{ "name": "x" }] })),
         "/api/v1/accounts" => (
@@ -105,10 +128,31 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
         }
         Access::Operator => app.operator(),
     };
+    send(app, route, &caller, &route.path.replace("{id}", &id), &body).await
+}
+
+/// As [`perform`], for a route that names a service account.
+async fn perform_on_machine(app: &TestApp, route: &Route) -> u16 {
+    let machine = app.machine(&app.organization.account_id).await;
+    let (path, caller) = match route.access {
+        Access::Member => (machine.dialect_path(), app.admin().await),
+        _ => (machine.path(), app.owner()),
+    };
+    let (_, end) = route.path.split_once("{id}").expect("an id");
+    if end == "/enable" {
+        let disable = format!("{}/disable", machine.path());
+        assert_eq!(app.owner().post(&disable, json!({})).await.status, 200);
+    }
+    let body =
+        if route.method == Method::PATCH { json!({ "name": "changed" }) } else { Value::Null };
+    let path = path + &end.replace("{secret}", &machine.secret_id);
+    send(app, route, &caller, &path, &body).await
+}
+
+async fn send(app: &TestApp, route: &Route, caller: &Client<'_>, path: &str, body: &Value) -> u16 {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let path = route.path.replace("{id}", &id);
     let events = event_count(app, route);
-    let status = caller.send(route.method.clone(), &path, body).await.status.as_u16();
+    let status = caller.send(route.method.clone(), path, body).await.status.as_u16();
     if route.effect != Effect::Reads && status < 300 {
         assert_eq!(event_count(app, route), events + 1, "{} {path}", route.method);
     }
@@ -138,7 +182,7 @@ async fn every_route_answers_its_caller_and_writes_one_audit_event_where_it_chan
 async fn every_route_refuses_whom_it_is_not_for() {
     let app = TestApp::start().await;
     for route in ROUTES.iter().filter(|route| route.access != Access::Open) {
-        let path = route.path.replace("{id}", &app.organization.uuid);
+        let path = route.path.replace("{id}", &app.organization.uuid).replace("{secret}", "x");
         let expected = if route.access == Access::Operator { 404 } else { 401 };
         let reply = app.stranger().send(route.method.clone(), &path, b"{}".to_vec()).await;
         assert_eq!(reply.refusal().0, expected, "{path}");

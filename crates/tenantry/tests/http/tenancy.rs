@@ -33,8 +33,12 @@ async fn case_37_another_organizations_things_are_not_there() {
     let ours = app.sub_account("ours").await;
     let unknown_account = "acc_1C9EVhR5Tth8cTGEFr9hz6";
     let unknown_key = "key_1C9EVhR5Tth8cTGEFr9hz6";
-    let with_id =
-        ROUTES.iter().filter(|route| route.access == Access::Key && route.path.contains("{id}"));
+    // Service accounts have a test of their own below.
+    let with_id = ROUTES.iter().filter(|route| {
+        route.access == Access::Key
+            && route.path.contains("{id}")
+            && !route.path.starts_with("/v1/service-accounts/")
+    });
     let mut seen = 0;
     for route in with_id {
         seen += 1;
@@ -73,6 +77,44 @@ async fn case_37_another_organizations_things_are_not_there() {
         assert_eq!(app.count(changed), 0, "{changed}");
     }
     assert_eq!(app.count("SELECT count(*) FROM credentials"), 4);
+}
+
+#[tokio::test]
+async fn case_37_another_organizations_service_accounts_are_not_there() {
+    let app = TestApp::start().await;
+    let foreign = app.organization("Other").await;
+    let theirs = app.machine_of(&foreign, &foreign.account_id).await;
+    let sub_account = app.sub_account_of(&foreign, "theirs").await;
+    let below = app.machine_of(&foreign, &sub_account.id).await;
+    let ours = app.sub_account("ours").await;
+    let mut seen = 0;
+    for route in ROUTES.iter().filter(|route| route.path.starts_with("/v1/service-accounts/")) {
+        seen += 1;
+        let send = async |caller: &str, id: &str, secret: &str| {
+            let path = route.path.replace("{id}", id).replace("{secret}", secret);
+            let body = json!({ "name": "changed" }).to_string().into_bytes();
+            app.bearer(caller).send(route.method.clone(), &path, body).await
+        };
+        for caller in [&app.organization.key, &ours.key] {
+            let unknown = "svc_1C9EVhR5Tth8cTGEFr9hz6";
+            let expected = bytes(&send(caller, unknown, &theirs.secret_id).await);
+            assert_eq!(expected.0, 404, "{}", route.path);
+            for machine in [&theirs, &below] {
+                let reply = send(caller, &machine.id, &machine.secret_id).await;
+                assert_eq!(bytes(&reply), expected, "{}", route.path);
+            }
+            // Whatever is no id at all is no different either.
+            let reply = send(caller, "nonsense", &theirs.secret_id).await;
+            assert_eq!(bytes(&reply), expected, "{}", route.path);
+        }
+    }
+    assert!(seen >= 7);
+    for changed in [
+        "SELECT count(*) FROM credentials WHERE status <> 'active' OR version <> 1",
+        "SELECT count(*) FROM service_accounts WHERE status <> 'active' OR version <> 1",
+    ] {
+        assert_eq!(app.count(changed), 0, "{changed}");
+    }
 }
 
 #[tokio::test]

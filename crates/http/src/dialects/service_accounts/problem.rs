@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::error::{Conflict, Error};
+use tenantry_core::error::{Conflict, Error, Violation};
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
@@ -21,16 +21,26 @@ pub(crate) struct Body<'a> {
 /// The envelope of a refusal.
 pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
     let (status, message, error) = describe(refusal);
-    let delivered = match refusal {
+    let named = match refusal {
         Refusal::Core(error) => match &**error {
             error @ Error::SecretAlreadyDelivered { .. } => Some(error.to_string()),
+            Error::Invalid(violations) => violations.first().map(name),
             _ => None,
         },
         _ => None,
     };
-    let message = delivered.as_deref().unwrap_or(message);
-    let timestamp = super::create::time(now).unwrap_or_default();
+    let message = named.as_deref().unwrap_or(message);
+    let timestamp = super::envelope::time(now).unwrap_or_default();
     reply::json(status, reply::JSON, &Body { success: false, message, error, timestamp })
+}
+
+/// The field in the dialect's spelling, and what is wrong with it.
+fn name(violation: &Violation) -> String {
+    let field = match &*violation.field {
+        "page_size" => "pageSize",
+        field => field,
+    };
+    format!("{field} {}", violation.problem)
 }
 
 const fn invalid(message: &'static str) -> (StatusCode, &'static str, &'static str) {

@@ -152,12 +152,12 @@ pub(crate) async fn rotate(
 
 /// Takes `wait` out of a query that has no other parameter. What one node alone answers holds
 /// everywhere, so there is nothing to wait for.
-fn held(mut query: Query) -> Result<(), Error> {
+pub(super) fn held(mut query: Query) -> Result<(), Error> {
     query.wait()?;
     query.finish()
 }
 
-fn account_id(text: &str) -> Result<AccountId, Error> {
+pub(super) fn account_id(text: &str) -> Result<AccountId, Error> {
     AccountId::parse_any(text).map_err(|_| Error::NotFound(Kind::Account))
 }
 

@@ -2,9 +2,11 @@
 
 mod log;
 mod lost_reply;
+mod machine;
 
 pub(crate) use log::Log;
 use lost_reply::LostReply;
+pub(crate) use machine::Machine;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
