@@ -6,4 +6,5 @@
 //! `tests/conformance/` is the specification of every store method; each backend runs it.
 
 pub mod archive;
+pub mod checkpoint_file;
 pub mod sqlite;

@@ -151,6 +151,9 @@ pub enum Denial {
     /// Status and limits of an account are for whoever is above it.
     #[error("nobody changes the status or the limits of their own account")]
     OwnAccount,
+    /// Only the organization's own credentials do this, not its sub-accounts'.
+    #[error("only the organization's own credentials do this")]
+    OrganizationsOwn,
     /// Asks for an organization, and the caller names none.
     #[error("no organization is named")]
     NoOrganization,

@@ -203,6 +203,18 @@ impl AccountId {
     pub const PLANE: Self = Self([0; 16]);
 }
 
+impl EventId {
+    /// Lower than the id of any event at `at` or later, and higher than that of any event of an
+    /// earlier millisecond.
+    #[must_use]
+    pub fn before(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.micros().div_euclid(1000)).unwrap_or(0);
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&millis.min((1 << 48) - 1).to_be_bytes()[2..]);
+        Self(bytes)
+    }
+}
+
 impl CredentialId {
     /// The spelling of a client secret's id, `sec_` and 22 base58 digits.
     #[must_use]

@@ -17,6 +17,7 @@ pub mod error;
 pub mod ids;
 pub mod json;
 pub mod keys;
+pub mod leads;
 pub mod limits;
 pub mod members;
 pub mod page;

@@ -143,3 +143,27 @@ pub const FOREIGN_CHECKS_MAX: usize = 2;
 pub const FOREIGN_CHECKS_WAITING_MAX: usize = 64;
 /// How long what kinds of hashes were imported is believed.
 pub const FOREIGN_KINDS_TTL: Duration = Duration::from_secs(1);
+/// How often audit events are put into their chains.
+pub const AUDIT_SEAL_EVERY: Duration = Duration::from_millis(500);
+/// How often checkpoints of the chains that grew are made.
+pub const AUDIT_CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// Audit events put into their chains in one transaction.
+pub const AUDIT_SEAL_BATCH: u32 = 500;
+/// Such transactions before checkpoints are looked to again.
+pub const AUDIT_SEAL_BATCHES: u32 = 20;
+/// Chains in one checkpoint; more make several.
+pub const AUDIT_CHECKPOINT_HEADS: u32 = 1_000;
+/// Checkpoints handed to the sink at once.
+pub const AUDIT_SINK_BATCH: u32 = 100;
+/// Audit events that one page of a filtered list looks at.
+pub const AUDIT_LIST_SCAN_MAX: u32 = 5_000;
+/// Audit events in one CSV document.
+pub const AUDIT_CSV_EVENTS_MAX: u32 = 1_000;
+/// Audit events that one request has verified.
+pub const AUDIT_VERIFY_EVENTS_MAX: u32 = 5_000;
+/// Of these, read at a time.
+pub const AUDIT_VERIFY_BATCH: u32 = 500;
+/// Longest filter of the audit list, in bytes.
+pub const AUDIT_FILTER_BYTES_MAX: usize = 256;
+/// Findings that are told one by one; the rest are counted.
+pub const AUDIT_FINDINGS_MAX: usize = 20;

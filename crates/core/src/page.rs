@@ -20,17 +20,34 @@ pub struct PageRequest<'a> {
 }
 
 impl<'a> PageRequest<'a> {
+    /// The cursor that was presented.
+    pub(crate) const fn cursor(&self) -> Option<&'a str> {
+        self.cursor
+    }
+
     /// At most `limit` entries, 1 to [`limits::LIST_PAGE_MAX`], after `cursor`.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a limit outside its range.
     pub fn new(limit: Option<u32>, cursor: Option<&'a str>) -> Result<Self> {
-        let limit = limit.unwrap_or(limits::LIST_PAGE_MAX);
-        if limit == 0 || limit > limits::LIST_PAGE_MAX {
-            let problem = Problem::OutOfRange(1, limits::LIST_PAGE_MAX.into());
-            return Err(Error::invalid("limit", problem));
+        Self::within(limits::LIST_PAGE_MAX, limit, cursor)
+    }
+
+    /// At most `limit` entries, 1 to `max`, after `cursor`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a limit outside its range.
+    pub fn within(max: u32, limit: Option<u32>, cursor: Option<&'a str>) -> Result<Self> {
+        let limit = limit.unwrap_or(max);
+        if limit == 0 || limit > max {
+            return Err(Error::invalid("limit", Problem::OutOfRange(1, max.into())));
         }
         Ok(Self { limit, cursor })
+    }
+
+    /// Most entries.
+    pub(crate) const fn limit(&self) -> u32 {
+        self.limit
     }
 }
 
@@ -76,7 +93,7 @@ impl Plane {
         request: &PageRequest<'_>,
         read: impl AsyncFnOnce(Option<[u8; 16]>, u32) -> Result<Listed<T>>,
     ) -> Result<Page<T>> {
-        let after = request.cursor.map(|cursor| open(&self.secrets, list, cursor)).transpose()?;
+        let after = self.after(list, request.cursor)?;
         // One more than is shown tells whether there is a next page.
         let mut rows = read(after, request.limit + 1).await?;
         let shown = usize::try_from(request.limit).unwrap_or(usize::MAX);
@@ -91,7 +108,17 @@ impl Plane {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Page { items, next: next.map(|id| seal(&self.secrets, list, id)) })
+        Ok(Page { items, next: next.map(|id| self.cursor(list, id)) })
+    }
+
+    /// What a cursor of `list` stands for.
+    pub(crate) fn after(&self, list: &List<'_>, cursor: Option<&str>) -> Result<Option<[u8; 16]>> {
+        cursor.map(|cursor| open(&self.secrets, list, cursor)).transpose()
+    }
+
+    /// The cursor of `list` behind the entry with this id.
+    pub(crate) fn cursor(&self, list: &List<'_>, id: [u8; 16]) -> String {
+        seal(&self.secrets, list, id)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The plane: what every surface holds. Its methods are the use cases; each stands in the module
 //! of its feature and exists once.
 
+use crate::audit::sealer;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::commit::CHANGE_SHARDS;
@@ -26,6 +27,8 @@ pub struct Plane {
     pub(crate) cluster: Cluster,
     /// What verifications were answered, and which credentials they used.
     pub(crate) tally: Tally,
+    /// What sealing the audit trail did.
+    pub(crate) sealing: sealer::Tally,
     /// What time it is.
     pub(crate) clock: Arc<dyn Clock>,
     /// Chance.
@@ -97,6 +100,7 @@ impl Plane {
         Self {
             cluster: Cluster::single(parts.policy.cache_entries),
             tally: Tally::default(),
+            sealing: sealer::Tally::default(),
             misses: Misses::new(parts.policy.misses_per_second_max),
             store: parts.store,
             clock: parts.clock,

@@ -11,12 +11,17 @@ mod interposed;
 pub use interposed::{Interpose, Interposed};
 
 use crate::accounts::Account;
+use crate::audit::chain::{ChainHead, NewLinks, Unsealed};
+use crate::audit::checkpoint::StoredCheckpoint;
+use crate::audit::list::{AskedEvents, FoundEvents};
+use crate::audit::trail::StoredLink;
 use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
+use crate::leads::{Lead, Task};
 use crate::members::Member;
 use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
@@ -27,9 +32,11 @@ use async_trait::async_trait;
 pub trait Store:
     AccountStore
     + AuditStore
+    + AuditTrailStore
     + CredentialStore
     + ForeignKeyStore
     + HealthStore
+    + LeadStore
     + MemberStore
     + ReplayStore
     + ServiceAccountStore
@@ -39,9 +46,11 @@ pub trait Store:
 impl<T> Store for T where
     T: AccountStore
         + AuditStore
+        + AuditTrailStore
         + CredentialStore
         + ForeignKeyStore
         + HealthStore
+        + LeadStore
         + MemberStore
         + ReplayStore
         + ServiceAccountStore
@@ -398,6 +407,80 @@ pub trait ReplayStore: Send + Sync {
     /// Of at most `limit` rows each, erases the replies whose time is over at `now` and forgets the
     /// requests whose day is over. Answers how many rows there were.
     async fn sweep_replays(&self, now: Timestamp, limit: u32) -> Result<u64>;
+}
+
+/// What binds audit events to each other, and reading them.
+#[async_trait]
+pub trait AuditTrailStore: Send + Sync {
+    /// Lists at most `limit` events that no link names, in the order in which they were committed,
+    /// every event before the first of them being named by one. Rows that cannot be read are left
+    /// out.
+    async fn list_unsealed_events(&self, limit: u32) -> Result<Unsealed>;
+
+    /// The heads of those of these chains that have one.
+    async fn find_chain_heads(&self, roots: &[AccountId]) -> Result<Vec<ChainHead>>;
+
+    /// Adds links, moves the heads of their chains and the mark, and notes that no checkpoint
+    /// covers those chains.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless mark and heads are as they are said to have been, and `lead`
+    /// is the newest.
+    async fn insert_audit_links(&self, lead: &Lead, new: NewLinks) -> Result<()>;
+
+    /// Lists at most `limit` heads that no checkpoint covers.
+    async fn list_uncovered_chains(&self, limit: u32) -> Result<Vec<ChainHead>>;
+
+    /// The checkpoint with the highest number.
+    async fn find_last_checkpoint(&self) -> Result<Option<StoredCheckpoint>>;
+
+    /// Stores a checkpoint, notes that it covers `heads`, and how far the sink had come where that
+    /// is known.
+    ///
+    /// # Errors
+    /// `Conflict(Taken)` where the number is taken, `Conflict(Changed)` unless the heads are still
+    /// these and `lead` is the newest.
+    async fn insert_checkpoint(
+        &self,
+        lead: &Lead,
+        checkpoint: &StoredCheckpoint,
+        heads: &[ChainHead],
+        sunk: Option<u64>,
+    ) -> Result<()>;
+
+    /// Lists at most `limit` checkpoints by number, beginning after `after`.
+    async fn list_checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>>;
+
+    /// How far the sink had come when that was last noted.
+    async fn find_sunk(&self) -> Result<u64>;
+
+    /// Lists events of `root` by id, as `asked` says.
+    async fn list_audit_events(&self, root: AccountId, asked: &AskedEvents) -> Result<FoundEvents>;
+
+    /// Lists at most `limit` links of `root`'s chain with their events, beginning after the number
+    /// `after`.
+    async fn list_audit_links(
+        &self,
+        root: AccountId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredLink>>;
+
+    /// The number of the checkpoint that covers `root`'s chain as it is.
+    async fn find_covering_checkpoint(&self, root: AccountId) -> Result<Option<u64>>;
+}
+
+/// Who does what one node does at a time.
+#[async_trait]
+pub trait LeadStore: Send + Sync {
+    /// Who has the lead of a task, or had it last.
+    async fn find_lead(&self, task: Task) -> Result<Option<Lead>>;
+
+    /// Stores who has the lead.
+    ///
+    /// # Errors
+    /// `Conflict(Changed)` unless the stored one is `before`.
+    async fn save_lead(&self, lead: &Lead, before: Option<&Lead>) -> Result<()>;
 }
 
 /// Whether the store answers.

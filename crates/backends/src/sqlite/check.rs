@@ -2,6 +2,9 @@
 
 mod references;
 mod seals;
+mod trail;
+
+pub use trail::{CopyReport, NEWER_CHAINS_MAX, Newer, TrailReport};
 
 use super::connection;
 use super::errors::OpenError;

@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "names_of_deleted",
         sql: include_str!("../../migrations/sqlite/0006_names_of_deleted.sql"),
     },
+    Migration {
+        number: 7,
+        name: "audit_chains",
+        sql: include_str!("../../migrations/sqlite/0007_audit_chains.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

@@ -9,7 +9,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `audit`, `health`
+//!   `audit`, `trail`, `leads`, `health`
 
 mod accounts;
 mod audit;
@@ -21,6 +21,7 @@ mod credentials;
 mod errors;
 mod foreign_keys;
 mod health;
+mod leads;
 pub mod lock;
 mod members;
 mod migrations;
@@ -29,10 +30,14 @@ mod replays;
 mod restore;
 mod rows;
 mod service_accounts;
+mod trail;
 mod writer;
 
 pub use backup::{Phase, Snapshot, snapshot};
-pub use check::{FINDINGS_TOLD_MAX, Finding, Findings, Inspection};
+pub use check::{
+    CopyReport, FINDINGS_TOLD_MAX, Finding, Findings, Inspection, NEWER_CHAINS_MAX, Newer,
+    TrailReport,
+};
 pub use errors::{OpenError, RESTORE_HINT};
 pub use writer::{DiskFailed, Stats};
 

@@ -9,6 +9,7 @@ mod credentials;
 mod foreign_keys;
 mod health;
 mod keys;
+mod leads;
 mod members;
 mod on_sqlite;
 mod replays;
@@ -16,4 +17,5 @@ mod rotations;
 mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;
+mod trail;
 mod versions;

@@ -192,4 +192,14 @@ on_sqlite! {
     health {
         a_store_that_works_says_so
     }
+    leads {
+        a_lead_is_replaced_by_whoever_knows_it
+    }
+    trail {
+        unsealed_events_come_in_the_order_of_their_commits
+        links_move_heads_and_mark_together
+        links_that_do_not_continue_what_is_stored_are_refused
+        a_checkpoint_covers_heads_that_are_still_these
+        events_are_listed_by_id_as_the_filter_says
+    }
 }

@@ -9,6 +9,7 @@ mod grouping;
 mod opening;
 #[path = "../support/mod.rs"]
 mod support;
+mod unsealed;
 
 use rusqlite::Connection;
 use std::path::Path;

@@ -77,7 +77,9 @@ impl Plane {
                 let revision = self.store.find_revision(root).await?;
                 return Ok((account, self.publish(&log, Ok(Some(revision)))?));
             };
-            let mut event = self.audit_event(context, root, now, done.action, Target::Account(id));
+            let mut event = self
+                .audit_event(context, root, now, done.action, Target::Account(id))
+                .with_version(account.version);
             if !done.fields.is_empty() {
                 event = event.with("fields", done.fields.join(","));
             }

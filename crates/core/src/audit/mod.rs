@@ -4,10 +4,26 @@
 //! What an event may hold is listed here by name: ids, words and the first characters of a key,
 //! never a secret's value. Of what a caller wrote there is the request's id, which is
 //! one sane word, and the subject that their realm gives them.
+//!
+//! - [`chain`], [`checkpoint`]: what binds events to each other, and to a place outside the store
+//! - [`sealer`]: how they come to be bound, a moment later
+//! - [`trail`], [`copies`], [`versions`]: what is compared to find out whether somebody changed them
+//! - [`list`], [`verify`]: what tenants ask
 
+pub mod chain;
+pub mod checkpoint;
+pub mod copies;
+pub mod list;
+pub mod sealer;
 mod stored;
+pub mod trail;
+mod verify;
+mod versions;
 
+pub use sealer::{CheckpointSink, Sealer};
 pub use stored::StoredAuditEvent;
+pub use verify::VerifiedChain;
+pub use versions::{Row, VersionSums};
 
 use crate::Plane;
 use crate::actor::{Actor, Context};

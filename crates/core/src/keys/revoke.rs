@@ -3,7 +3,7 @@
 use super::Seen;
 use crate::Plane;
 use crate::actor::Context;
-use crate::audit::{Action, Target};
+use crate::audit::{Action, Row, Target};
 use crate::cluster::Effective;
 use crate::commit::{Change, Commit, Subject};
 use crate::credentials::{Credential, CredentialStatus};
@@ -89,6 +89,14 @@ impl Plane {
             .filter(|key| !matches!(key.status, CredentialStatus::Revoked { .. }))
             .map(|key| Sealed::new(revoked(key.clone(), now), &self.secrets))
             .collect();
+        for ended in &ended {
+            let ended = ended.record();
+            audit = if ended.id == key.id {
+                audit.with_version(ended.version)
+            } else {
+                audit.with_row(Row::Credential(ended.id), ended.version)
+            };
+        }
         let subjects = std::iter::once(key).chain(&others).map(|key| Subject::Credential(key.tag));
         let change = Change::new(&*self.rng, *root, subjects);
         if ended.is_empty() {

@@ -5,7 +5,7 @@ use super::Seen;
 use super::revoke::revoked;
 use crate::Plane;
 use crate::actor::Context;
-use crate::audit::{Action, Target};
+use crate::audit::{Action, Row, Target};
 use crate::cluster::Effective;
 use crate::commit::{Change, Commit, Subject};
 use crate::credentials::{Credential, NewCredential, Superseded};
@@ -134,14 +134,18 @@ impl Plane {
             .with("key_start", superseded.start.as_str())
             .with("successor_id", key.id)
             .with("successor_start", key.start.as_str());
+        audit = audit.with_version(superseded.version).with_row(Row::Credential(key.id), 1);
+        let earlier: Vec<_> = earlier.into_iter().map(|other| revoked(other, now)).collect();
         for other in &earlier {
-            audit = audit.with("also_revoked", other.id);
+            audit = audit
+                .with("also_revoked", other.id)
+                .with_row(Row::Credential(other.id), other.version);
         }
         let stale = std::iter::once(&superseded).chain(&earlier);
         let stale = stale.map(|key| Subject::Credential(key.tag));
         let change = Change::new(&*self.rng, root, stale);
         let replaces: Vec<_> = std::iter::once(superseded.clone())
-            .chain(earlier.into_iter().map(|other| revoked(other, now)))
+            .chain(earlier)
             .map(|key| Sealed::new(key, &self.secrets))
             .collect();
         let new = Sealed::new(key.clone(), &self.secrets);

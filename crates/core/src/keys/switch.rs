@@ -59,7 +59,8 @@ impl Plane {
             key.version += 1;
             let audit = self
                 .audit_event(context, root, now, action, Target::Key(id))
-                .with("key_start", key.start.as_str());
+                .with("key_start", key.start.as_str())
+                .with_version(key.version);
             let commit = Commit::changing(self.seal(audit), change.clone());
             match self.store.update_credential(&Sealed::new(key, &self.secrets), commit).await {
                 Err(Error::Conflict(Conflict::Changed)) => {}

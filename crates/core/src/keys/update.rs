@@ -89,7 +89,8 @@ impl Plane {
             let audit = self
                 .audit_event(context, root, now, Action::KeyUpdated, Target::Key(id))
                 .with("key_start", key.start.as_str())
-                .with("changed", changed(&before, &key));
+                .with("changed", changed(&before, &key))
+                .with_version(key.version);
             let commit = Commit::changing(self.seal(audit), change.clone());
             let sealed = Sealed::new(key.clone(), &self.secrets);
             match self.store.update_credential(&sealed, commit).await {

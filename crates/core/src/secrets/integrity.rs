@@ -33,6 +33,12 @@ impl<T> Unverified<T> {
     pub fn new(record: T, seal: [u8; 32]) -> Self {
         Self { record, seal }
     }
+
+    /// The bytes that are stored as its seal, right or not.
+    #[must_use]
+    pub fn seal(&self) -> &[u8; 32] {
+        &self.seal
+    }
 }
 
 impl<T: Protected> Unverified<T> {

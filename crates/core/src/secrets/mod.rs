@@ -6,10 +6,13 @@
 pub mod foreign;
 mod integrity;
 pub mod plain;
+mod signing;
 
 pub use integrity::{MacWriter, Protected, Sealed, Unverified};
 pub use plain::{KeyFormat, PlainSecret, Presented, Start};
+pub use signing::CheckpointKey;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use aws_lc_rs::{aead, hkdf, hmac};
 use zeroize::Zeroizing;
 
@@ -94,6 +97,8 @@ pub struct Secrets {
     value_key: aead::LessSafeKey,
     // Of the replies that are kept: half of what opens one, the other half is the header.
     reply_secret: Zeroizing<[u8; 32]>,
+    chain_key: hmac::Key,
+    checkpoint_key: Ed25519KeyPair,
 }
 
 impl Secrets {
@@ -110,6 +115,11 @@ impl Secrets {
             value_key: value_key(&material.key_encryption_key),
             idempotency_key: derive(&material.pepper, b"tenantry idempotency v1"),
             reply_secret: derive_bytes(&material.pepper, b"tenantry kept reply v1"),
+            chain_key: derive(&material.pepper, b"tenantry audit chain v1"),
+            checkpoint_key: signing::key_pair(&derive_bytes(
+                &material.pepper,
+                b"tenantry audit checkpoint v1",
+            )),
         }
     }
 
@@ -133,9 +143,12 @@ impl Secrets {
 
     /// Authenticates the cursor of a list: HMAC-SHA-256 of what was written.
     pub(crate) fn cursor_mac(&self, writer: &MacWriter) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(hmac::sign(&self.cursor_key, writer.written()).as_ref());
-        bytes
+        mac(&self.cursor_key, writer)
+    }
+
+    /// Binds the links of the audit trail: HMAC-SHA-256 of what was written.
+    pub(crate) fn chain_mac(&self, writer: &MacWriter) -> [u8; 32] {
+        mac(&self.chain_key, writer)
     }
 
     /// Hides what a client sent with an `Idempotency-Key`: HMAC-SHA-256 for one purpose.
@@ -243,22 +256,25 @@ fn value_key(key_encryption_key: &[u8; 32]) -> aead::LessSafeKey {
     aead::LessSafeKey::new(aead::UnboundKey::from(key.expect("a key is within the output")))
 }
 
-/// As [`derive`], as bytes.
-fn derive_bytes(pepper: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenantry");
-    let prk = salt.extract(pepper);
-    let purposes = [purpose];
-    let key = prk.expand(&purposes, hkdf::HKDF_SHA256).expect("32 bytes are within HKDF's output");
-    let mut bytes = Zeroizing::new([0; 32]);
-    key.fill(&mut bytes[..]).expect("the output is as long as asked for");
+fn mac(key: &hmac::Key, writer: &MacWriter) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(hmac::sign(key, writer.written()).as_ref());
     bytes
 }
 
 /// HKDF-SHA-256 (RFC 5869) of the pepper for one purpose.
-fn derive(pepper: &[u8; 32], purpose: &[u8]) -> hmac::Key {
+fn derive_bytes(pepper: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+    const WITHIN: &str = "32 bytes are within HKDF's output";
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenantry");
     let prk = salt.extract(pepper);
     let purposes = [purpose];
-    let key = prk.expand(&purposes, hmac::HMAC_SHA256).expect("32 bytes are within HKDF's output");
-    hmac::Key::from(key)
+    let mut bytes = Zeroizing::new([0; 32]);
+    let key = prk.expand(&purposes, hmac::HMAC_SHA256).expect(WITHIN);
+    key.fill(&mut bytes[..]).expect(WITHIN);
+    bytes
+}
+
+/// As [`derive_bytes`], for the key of an HMAC-SHA-256.
+fn derive(pepper: &[u8; 32], purpose: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, &derive_bytes(pepper, purpose)[..])
 }

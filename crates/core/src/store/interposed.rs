@@ -2,19 +2,25 @@
 //! a new store method is one line below.
 
 use crate::accounts::Account;
+use crate::audit::chain::{ChainHead, NewLinks, Unsealed};
+use crate::audit::checkpoint::StoredCheckpoint;
+use crate::audit::list::{AskedEvents, FoundEvents};
+use crate::audit::trail::StoredLink;
 use crate::clock::Timestamp;
 use crate::commit::{Commit, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
+use crate::leads::{Lead, Task};
 use crate::members::Member;
 use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
-    AccountStore, AuditStore, Committed, CredentialStore, FirstKeyOf, ForeignKeyStore, Found,
-    HealthStore, MemberStore, NewRows, ReplayStore, ServiceAccountStore,
+    AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
+    ForeignKeyStore, Found, HealthStore, LeadStore, MemberStore, NewRows, ReplayStore,
+    ServiceAccountStore,
 };
 use async_trait::async_trait;
 
@@ -94,6 +100,24 @@ interpose! {
     AuditStore {
         change insert_audit_event(commit: Commit) -> Committed;
     }
+    AuditTrailStore {
+        read list_unsealed_events(limit: u32) -> Unsealed;
+        read find_chain_heads(roots: &[AccountId]) -> Vec<ChainHead>;
+        change insert_audit_links(lead: &Lead, new: NewLinks) -> ();
+        read list_uncovered_chains(limit: u32) -> Vec<ChainHead>;
+        read find_last_checkpoint() -> Option<StoredCheckpoint>;
+        change insert_checkpoint(
+            lead: &Lead,
+            checkpoint: &StoredCheckpoint,
+            heads: &[ChainHead],
+            sunk: Option<u64>,
+        ) -> ();
+        read list_checkpoints(after: u64, limit: u32) -> Vec<StoredCheckpoint>;
+        read find_sunk() -> u64;
+        read list_audit_events(root: AccountId, asked: &AskedEvents) -> FoundEvents;
+        read list_audit_links(root: AccountId, after: u64, limit: u32) -> Vec<StoredLink>;
+        read find_covering_checkpoint(root: AccountId) -> Option<u64>;
+    }
     CredentialStore {
         change insert_credential(credential: &Sealed<Credential>, commit: Commit) -> Committed;
         change insert_key(key: &Sealed<Credential>, max: u32, commit: Commit) -> Committed;
@@ -139,6 +163,10 @@ interpose! {
         read check() -> ();
         read check_writes() -> ();
         read probe_writes() -> ();
+    }
+    LeadStore {
+        read find_lead(task: Task) -> Option<Lead>;
+        change save_lead(lead: &Lead, before: Option<&Lead>) -> ();
     }
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;

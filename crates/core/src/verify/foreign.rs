@@ -188,7 +188,7 @@ impl Plane {
             credential.tag = tag;
             credential.pepper_id = self.secrets.pepper_id();
             credential.version += 1;
-            let audit = self.rehashed(&found, self.clock.now());
+            let audit = self.rehashed(&found, self.clock.now()).with_version(credential.version);
             let commit = Commit::changing(self.seal(audit), change.clone());
             let sealed = Sealed::new(credential, &self.secrets);
             match self.store.adopt_foreign_key(&sealed, &found.look_up, commit).await {

@@ -158,6 +158,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
         Denial::OwnAccount => "own_account",
+        Denial::OrganizationsOwn => "organization_only",
         Denial::NoOrganization => "no_organization",
         Denial::ClientGeneratedId => "client_generated_id",
     }

@@ -11,17 +11,18 @@ use tenantry_core::secrets::Secrets;
 /// between.
 const PAGE_ROWS: i64 = 4096;
 
-const ACCOUNTS: &str = "SELECT rowid, id, parent_id, name, profile, metadata, status, entitlements,
+pub(super) const ACCOUNTS: &str =
+    "SELECT rowid, id, parent_id, name, profile, metadata, status, entitlements,
          concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
          version, row_mac
      FROM accounts WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
-const SERVICE_ACCOUNTS: &str =
+pub(super) const SERVICE_ACCOUNTS: &str =
     "SELECT rowid, id, account_id, root_id, name, client_id, permissions,
          status, created_by, created_at, version, row_mac
      FROM service_accounts WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
-const CREDENTIALS: &str =
+pub(super) const CREDENTIALS: &str =
     "SELECT rowid, id, kind, account_id, root_id, service_account_id, member_id,
          format, tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
          revoked_at, expires_at, lineage, superseded_by, grace_expires_at, created_at, version,

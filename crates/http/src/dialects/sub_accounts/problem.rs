@@ -126,6 +126,7 @@ const fn denied(denial: &Denial) -> &'static str {
         | Denial::TenantMismatch
         | Denial::OwnAccount
         | Denial::OperatorOnly
+        | Denial::OrganizationsOwn
         | Denial::NoOrganization
         | Denial::ClientGeneratedId => "Insufficient permissions",
     }
