@@ -5,6 +5,7 @@
 //! Unknown members of a request are ignored, members that only the server sets are refused.
 
 pub mod accounts;
+pub mod audit;
 pub mod keys;
 pub mod list;
 pub mod operator;

@@ -67,6 +67,11 @@ pub(crate) fn json_bytes(bytes: Bytes) -> Response {
     bytes_reply(StatusCode::OK, JSON, bytes)
 }
 
+/// A 200 whose body is a text of the given media type.
+pub(crate) fn text(media: &'static str, text: String) -> Response {
+    bytes_reply(StatusCode::OK, media, text)
+}
+
 fn bytes_reply(status: StatusCode, media: &'static str, bytes: impl Into<Body>) -> Response {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;

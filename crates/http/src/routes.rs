@@ -156,6 +156,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/service-accounts/{id}/secrets"        Native Key Creates native::service_accounts::create_secret;
     DELETE "/v1/service-accounts/{id}/secrets/{secret}" Native Key Writes native::service_accounts::revoke_secret;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
+    GET  "/v1/audit-events"                         Native Key Reads  native::audit::list;
+    GET  "/v1/audit-events/verify"                  Native Key Reads  native::audit::verify;
 
     POST "/sub-accounts/create"                     SubAccounts Key Creates sub_accounts::create::create;
     POST "/api/v1/accounts"                         Accounts Key Creates accounts::create::create;

@@ -12,6 +12,7 @@ use crate::{Failure, Result};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use tenantry_backends::checkpoint_file::CHECKPOINT_FILE;
 use tenantry_core::limits;
 use tenantry_core::plane::Policy;
 use tenantry_core::secrets::plain::KeyPrefix;
@@ -37,6 +38,10 @@ pub struct Settings {
     /// Most bytes that the database file may grow to (default: none)
     #[arg(long, global = true, env = "TENANTRY_DATABASE_SIZE_MAX")]
     pub database_size_max: Option<u64>,
+    /// File to which checkpoints of the audit trail are added; on another disk or machine they show
+    /// what was taken from the store (default: audit-checkpoints.jsonl in the data directory)
+    #[arg(long, global = true, env = "TENANTRY_AUDIT_SINK", value_name = "FILE")]
+    pub audit_sink: Option<PathBuf>,
     /// What native keys begin with (default: tnt)
     #[arg(long, global = true, env = "TENANTRY_KEY_PREFIX")]
     pub key_prefix: Option<String>,
@@ -75,6 +80,7 @@ struct File {
     listen: Option<SocketAddr>,
     metrics_listen: Option<String>,
     database_size_max: Option<u64>,
+    audit_sink: Option<PathBuf>,
     key_prefix: Option<String>,
     keys_per_account_max: Option<u32>,
     service_accounts_max: Option<u32>,
@@ -110,6 +116,8 @@ pub struct Config {
     pub metrics: MetricsListen,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
+    /// File for checkpoints of the audit trail, where it is not in the data directory.
+    pub audit_sink: Option<PathBuf>,
     /// The listener on the network.
     pub network: NetworkConfig,
     /// What the plane's rules take from the operator.
@@ -211,6 +219,7 @@ impl Config {
             )?,
             network,
             database_size_max: settings.database_size_max.or(file.database_size_max),
+            audit_sink: settings.audit_sink.clone().or(file.audit_sink),
             policy: Policy {
                 key_prefix,
                 keys_max: keys_max.unwrap_or(limits::KEYS_MAX),
@@ -230,6 +239,12 @@ impl Config {
     #[must_use]
     pub fn operator_socket(&self) -> PathBuf {
         self.data_dir.join("admin.sock")
+    }
+
+    /// The file to which checkpoints of the audit trail are added.
+    #[must_use]
+    pub fn checkpoint_file(&self) -> PathBuf {
+        self.audit_sink.clone().unwrap_or_else(|| self.data_dir.join(CHECKPOINT_FILE))
     }
 
     /// The plane's secrets.

@@ -94,6 +94,7 @@ impl Collector for Metrics {
         if let Some(traces) = &self.traces {
             encode_traces(&mut encoder, traces)?;
         }
+        self.encode_audit(&mut encoder)?;
         encode_process(&mut encoder)
     }
 }
@@ -107,6 +108,28 @@ fn encode_traces(encoder: &mut DescriptorEncoder<'_>, traces: &Traces) -> fmt::R
         metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
+}
+
+impl Metrics {
+    fn encode_audit(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let sealed = self.app.plane().sealed();
+        let help = "Audit events that were put into their chains";
+        counter(encoder, "audit_events_sealed", help, &sealed.events)?;
+        let help = "Failed attempts to put audit events into their chains";
+        counter(encoder, "audit_seal_failures", help, &sealed.failures)?;
+        let help = "Failed attempts to write checkpoints of the audit trail outside the store";
+        counter(encoder, "audit_sink_failures", help, &sealed.sink_failures)?;
+        if let Ok(waiting) = self.store.unsealed_events() {
+            let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+            let help = "Audit events that are not in their chains yet";
+            gauge(encoder, "audit_unsealed_events", help, None, &waiting)?;
+        }
+        if let Some(at) = sealed.checkpoint_at {
+            let help = "When the last checkpoint of the audit trail was made, since the epoch";
+            gauge(encoder, "audit_checkpoint_time", help, Some(&Unit::Seconds), &at.seconds())?;
+        }
+        Ok(())
+    }
 }
 
 fn encode_requests(encoder: &mut DescriptorEncoder<'_>, traffic: &[RouteTraffic]) -> fmt::Result {

@@ -20,10 +20,12 @@ use std::io::ErrorKind;
 use std::time::Duration;
 use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_api::problem::Problem;
+use tenantry_core::audit::Sealer;
 use tenantry_core::rng::{self, SystemRng};
 use tenantry_http::{App, Options, Peer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::sync::Mutex;
 
 /// Largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -38,8 +40,8 @@ pub(crate) enum Transport {
     Server { endpoint: Box<Endpoint>, key: Option<String> },
     /// The running server of the data directory.
     Socket(std::path::PathBuf),
-    /// The store of the data directory.
-    Store(App),
+    /// The store of the data directory, and what seals its audit trail.
+    Store(App, Box<Mutex<Sealer>>),
 }
 
 impl Transport {
@@ -64,7 +66,8 @@ impl Transport {
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
             Err(error) => return Err(Failure::Io(format!("reach {}", path.display()), error)),
         }
-        Ok(Self::Store(App::new(wiring::open(config, missing)?.plane, Options::default())))
+        let app = App::new(wiring::open(config, missing)?.plane, Options::default());
+        Ok(Self::Store(app, Box::new(Mutex::new(wiring::sealer(config)))))
     }
 
     /// Sends a request with a JSON body.
@@ -128,7 +131,7 @@ impl Transport {
         request = request.header(header::CONTENT_TYPE, "application/json");
         let host = match self {
             Self::Server { endpoint, .. } => endpoint.authority(),
-            Self::Socket(_) | Self::Store(_) => "localhost",
+            Self::Socket(_) | Self::Store(..) => "localhost",
         };
         request = request.header(header::HOST, host);
         if let Some(key) = idempotency_key {
@@ -150,8 +153,14 @@ impl Transport {
                         |error| Failure::Io(format!("reach {}", path.display()), error);
                     exchange(UnixStream::connect(path).await.map_err(unreachable)?, request).await
                 }
-                Self::Store(app) => {
-                    read(app.handle(request.map(Body::new), Peer::Operator).await).await
+                Self::Store(app, sealer) => {
+                    let answer = app.handle(request.map(Body::new), Peer::Operator).await;
+                    // No server is there to do it in a moment.
+                    if let Err(error) = app.plane().finish_sealing(&mut *sealer.lock().await).await
+                    {
+                        tracing::warn!(%error, "the end of the audit trail is not sealed yet");
+                    }
+                    read(answer).await
                 }
             }
         };

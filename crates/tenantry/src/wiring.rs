@@ -6,10 +6,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenantry_backends::checkpoint_file::CheckpointFile;
 use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::Plane;
+use tenantry_core::audit::Sealer;
 use tenantry_core::clock::{Clock as _, SystemClock};
+use tenantry_core::leads::NodeId;
 use tenantry_core::plane::Parts;
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SystemRng;
@@ -78,6 +81,12 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
         policy: config.policy.clone(),
     }));
     Ok(Local { plane, store })
+}
+
+/// What seals the audit trail of the data directory, which its lock keeps to this process.
+#[must_use]
+pub fn sealer(config: &Config) -> Sealer {
+    Sealer::new(NodeId::ALONE, Box::new(CheckpointFile::new(config.checkpoint_file())))
 }
 
 /// Whether a restore is or was at work in `directory`.

@@ -62,7 +62,8 @@ impl Row {
         let account = || AccountId::parse_native(text).map(Self::Account);
         let credential = || CredentialId::parse_native(text).map(Self::Credential);
         let service = || ServiceAccountId::parse_native(text).map(Self::ServiceAccount);
-        account().or_else(|_| credential()).or_else(|_| service()).ok()
+        let secret = || CredentialId::parse_secret(text).map(Self::Credential);
+        account().or_else(|_| credential()).or_else(|_| secret()).or_else(|_| service()).ok()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod account_changes;
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod import;
 pub(crate) mod keys;

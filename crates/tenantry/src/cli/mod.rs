@@ -1,7 +1,9 @@
 //! The command line.
 
+mod audit;
 mod resources;
 
+pub(crate) use audit::{Audit, AuditList, AuditVerify};
 pub(crate) use resources::{Accounts, At, Keys, NewAccount, NewKey, ServiceAccounts, Wait};
 
 use crate::config::Settings;
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// Service accounts: machine identities with client id and secrets
     #[command(subcommand)]
     ServiceAccounts(ServiceAccounts),
+    /// The audit trail: who did what, and whether somebody changed the record of it
+    #[command(subcommand)]
+    Audit(Audit),
     /// Writes database and secrets, sealed to recipients or under a passphrase, to one file; a server
     /// may serve on
     Backup(Backup),

@@ -1,5 +1,6 @@
 //! `doctor`: what is wrong with the data directory? Changes nothing.
 
+mod audit;
 mod database;
 mod files;
 

@@ -2,6 +2,7 @@
 //! comes back.
 
 mod accounts;
+mod audit;
 mod backup;
 mod backup_key;
 mod doctor;
@@ -13,7 +14,7 @@ mod serve;
 mod service_accounts;
 mod token;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Audit, Cli, Command};
 use crate::config::Config;
 use crate::{Result, logging};
 
@@ -27,6 +28,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         }
         // It tells every finding itself: the alarms of the rows that it reads would say it twice.
         Command::Doctor(doctor) => doctor::run(&config, &doctor),
+        Command::Audit(command @ Audit::Verify(_)) => audit::run(&config, command).await,
         command => {
             // A command tells its outcome itself; of the rest only what is wrong is of interest.
             logging::start(config.log_level.min(tracing::Level::WARN));
@@ -37,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
                 Command::ServiceAccounts(command) => service_accounts::run(&config, command).await,
+                Command::Audit(command) => audit::run(&config, command).await,
                 Command::Backup(backup) => backup::run(&config, &backup),
                 Command::BackupKey(command) => backup_key::run(&command),
                 Command::Restore(restore) => restore::run(&config, &restore).await,

@@ -22,12 +22,7 @@ impl Session {
     /// The server that was named, or the one of the data directory.
     pub(super) async fn open(config: &Config, at: &At) -> Result<Self> {
         let transport = Transport::open(config, &at.remote).await?;
-        let organization = match (&at.organization, &at.remote.url) {
-            (Some(named), _) => Some(named.clone()),
-            // A key says by itself whose it is.
-            (None, Some(_)) => None,
-            (None, None) => Some(only_organization(&transport).await?),
-        };
+        let organization = owner(&transport, at).await?;
         Ok(Self { transport, organization, json: at.printing.json })
     }
 
@@ -110,10 +105,15 @@ impl Session {
     }
 }
 
-async fn only_organization(transport: &Transport) -> Result<String> {
+/// The organization to act for. A key says it by itself; the operator may leave it out where there
+/// is only one.
+pub(super) async fn owner(transport: &Transport, at: &At) -> Result<Option<String>> {
+    if at.organization.is_some() || at.remote.url.is_some() {
+        return Ok(at.organization.clone());
+    }
     let all = organizations::list(transport).await?;
     match &all[..] {
-        [only] => Ok(only.account_id.clone()),
+        [only] => Ok(Some(only.account_id.clone())),
         [] => Err(Failure::Setting("there is no organization yet: run `tenantry init`".to_owned())),
         _ => Err(Failure::Setting(
             "there are several organizations: name one with --organization".to_owned(),

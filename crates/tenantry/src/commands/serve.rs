@@ -1,5 +1,7 @@
 //! `serve`
 
+mod seal;
+
 use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
 use crate::traces::{self, Traces};
@@ -83,6 +85,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
     let probing = tokio::spawn(probe_writes(local.plane.clone()));
     let sweeping = tokio::spawn(sweep_replays(local.plane.clone()));
+    let (end, ended) = watch::channel(false);
+    let sealing = wiring::sealer(config);
+    let sealing = tokio::spawn(seal::run(local.plane.clone(), sealing, wait(ended)));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     readiness.set_draining();
     let drained = async {
@@ -109,6 +114,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     if let Err(error) = local.plane.flush_last_used().await {
         tracing::warn!(%error, "last-used times were not written");
     }
+    // After the last change.
+    let _ = end.send(true);
+    let _ = sealing.await;
     let _ = fs::remove_file(config.operator_socket());
     if let Some(traces) = traces {
         traces.stop().await;

@@ -55,6 +55,10 @@ fn metrics_tell_what_was_answered_and_hold_no_label_that_a_client_wrote() {
         assert_eq!(sample(&text, name), Some(value), "{name} in\n{text}");
     }
     assert!(sample(&text, "tenantry_store_commits_total").is_some_and(|commits| commits >= 1.0));
+    let sealed = sample(&text, "tenantry_audit_events_sealed_total").expect("a counter");
+    let waiting = sample(&text, "tenantry_audit_unsealed_events").expect("a gauge");
+    assert!(sealed <= 1.0 && waiting <= 1.0, "the organization's event: {text}");
+    assert_eq!(sample(&text, "tenantry_audit_sink_failures_total"), Some(0.0));
     assert!(sample(&text, "tenantry_process_resident_memory_bytes").is_some_and(|b| b > 1e6));
     for word in ["canary-path", key, unknown] {
         assert!(!text.contains(word), "{word} in\n{text}");

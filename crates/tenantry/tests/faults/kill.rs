@@ -3,7 +3,7 @@
 use crate::support::ledger::{self, Acknowledged, ENTRIES_MAX};
 use crate::support::preload::Preload;
 use crate::support::site::Site;
-use crate::support::stored::{Stored, assert_sound};
+use crate::support::stored::{Stored, assert_sound, assert_trail_intact};
 use crate::support::writers::{WRITERS, write_while};
 use crate::support::{say, seed, setting};
 use std::path::Path;
@@ -46,6 +46,9 @@ fn kill_again_and_again(site: &Site, kills: u64, what: &str) -> usize {
     assert_eq!(ledger::lost(&server.address, &credentials, &all), 0, "of all {} keys", all.len());
     assert!(server.stop().success());
     assert_sound(&site.database());
+    // Killed in the middle of sealing as of anything else: each event is in its chain, once.
+    let events = assert_trail_intact(&site.data);
+    assert!(events > stored.things, "{events} events, {} things", stored.things);
     say(&format!(
         "{what}: {kills} kills, {} acknowledged, {} stored, 0 lost, 0 half-made",
         all.len(),

@@ -1,5 +1,6 @@
 //! No route without its cases: who may call it, and what it leaves in the audit trail.
 
+use crate::audit::trail;
 use crate::support::{Client, TestApp};
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -156,6 +157,9 @@ async fn send(app: &TestApp, route: &Route, caller: &Client<'_>, path: &str, bod
     if route.effect != Effect::Reads && status < 300 {
         assert_eq!(event_count(app, route), events + 1, "{} {path}", route.method);
     }
+    // The events say of every row that was written which version it has.
+    let report = trail(app);
+    assert_eq!(report.findings.wrong, 0, "{} {path}: {report:?}", route.method);
     status
 }
 

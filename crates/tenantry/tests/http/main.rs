@@ -4,6 +4,7 @@
 mod account_status;
 mod accounts;
 mod api_keys;
+mod audit;
 mod authentication;
 mod bulk;
 mod contracts;
@@ -31,6 +32,7 @@ mod service_account_siblings;
 mod service_accounts;
 mod sub_accounts;
 mod support;
+mod tampering;
 mod tenancy;
 mod traces;
 mod verification;

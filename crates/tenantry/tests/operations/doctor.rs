@@ -21,6 +21,7 @@ fn a_sound_directory_is_found_sound_beside_a_server_and_without_one() {
             assert_eq!(check(&found, name)["status"], "good", "{found:?}");
         }
         assert_eq!(check(&found, "references")["status"], "good", "{found:?}");
+        assert_eq!(check(&found, "audit")["status"], "good", "{found:?}");
     }
     let server = site.serve(&site.data());
     create(server.address(), site.master_key());
@@ -51,6 +52,19 @@ fn what_a_disks_root_holds_is_nobodys_mistake_and_what_a_restore_left_is_told() 
     let found = site.run(&["doctor", "--json"]);
     assert_eq!(check(&found, "restoring")["status"], "warning", "{found:?}");
     assert_eq!(check(&found, "files")["status"], "wrong", "{found:?}");
+}
+
+#[test]
+fn checkpoints_that_are_kept_nowhere_else_are_a_warning() {
+    let site = Site::new();
+    let copy = site.data().join("audit-checkpoints.jsonl");
+    fs::remove_file(&copy).expect("removed");
+    let found = site.run(&["doctor", "--json"]).good();
+    assert_eq!(check(&found, "audit")["status"], "warning", "{found:?}");
+    fs::write(&copy, "something else\n").expect("written");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).expect("set");
+    let found = site.run(&["doctor", "--json"]).good();
+    assert_eq!(check(&found, "audit")["status"], "warning", "{found:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The database and the secrets, and whether they fit.
 
-use super::Check;
+use super::{Check, audit};
 use crate::config::Config;
 use crate::progress::Progress;
 use crate::secrets_file;
@@ -35,6 +35,7 @@ pub(super) fn check(config: &Config, full: bool) -> Vec<Check> {
     // Rows of another schema, or of pages that make no sense, say nothing.
     if current && sound {
         checks.extend(rows(&inspection, secrets.as_ref()));
+        checks.push(audit::check(config, &inspection));
     }
     checks
 }

@@ -2,8 +2,14 @@
 
 use rusqlite::{Connection, OpenFlags};
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
+use tenantry::secrets_file;
+use tenantry_backends::checkpoint_file::CHECKPOINT_FILE;
+use tenantry_backends::sqlite::Inspection;
 use tenantry_core::ids::{AccountId, ServiceAccountId};
+use tenantry_core::secrets::Secrets;
 
 /// Up to where the database was looked at before: each look reads only what is new.
 #[derive(Debug, Default)]
@@ -89,4 +95,18 @@ pub(crate) fn assert_sound(database: &Path) {
     assert_eq!(verdict, "ok");
     let mut statement = database.prepare("PRAGMA foreign_key_check").expect("a check");
     assert!(!statement.exists([]).expect("a check"), "a row refers to one that is not there");
+}
+
+/// How many events the audit trail of a stopped server has, all of them in their chains and these
+/// in checkpoints that the file beside them has, too.
+pub(crate) fn assert_trail_intact(data: &Path) -> usize {
+    let material = secrets_file::read(&data.join("secrets.toml")).expect("readable");
+    let secrets = Secrets::new(&material.expect("secrets"));
+    let mut copy = BufReader::new(File::open(data.join(CHECKPOINT_FILE)).expect("the copy"));
+    let inspection = Inspection::open(data).expect("the database");
+    let report = inspection.check_trail(&secrets, Some(&mut copy), &mut |_| {}).expect("a report");
+    assert_eq!(report.findings.wrong, 0, "{report:?}");
+    assert_eq!((report.unsealed, report.uncovered), (0, 0), "{report:?}");
+    assert_eq!(report.copy.map(|copy| copy.lacking), Some(0));
+    usize::try_from(report.sealed).expect("small")
 }
