@@ -152,7 +152,8 @@ impl Plane {
             let action = action(before, &after);
             let mut audit = self
                 .audit_event(context, organization.id, now, action, Target::ServiceAccount(id))
-                .with("client_id", &before.client_id);
+                .with("client_id", &before.client_id)
+                .with_version(after.version);
             if after.status != ServiceAccountStatus::Deleted {
                 audit = audit.with("changed", changed(before, &after));
             }

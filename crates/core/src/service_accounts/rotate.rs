@@ -6,7 +6,7 @@ use super::secrets::{SecretEnd, revoked};
 use super::{ServiceAccount, ServiceAccountDetails};
 use crate::Plane;
 use crate::actor::Context;
-use crate::audit::{Action, Target};
+use crate::audit::{Action, Row, Target};
 use crate::commit::{Change, Commit, Subject};
 use crate::credentials::{Credential, Superseded};
 use crate::error::{Conflict, Error, Result};
@@ -84,13 +84,20 @@ impl Plane {
             Action::SecretRotated,
             Target::ServiceAccount(id),
         );
-        audit = audit.with("secret_id", credential.id.to_secret());
+        audit = audit
+            .with("secret_id", credential.id.to_secret())
+            .with_version(details.service_account.version + 1)
+            .with_row(Row::Credential(credential.id), credential.version);
         if let Some(newest) = &newest {
             credential.lineage = newest.lineage;
-            audit = audit.with("superseded_id", newest.id.to_secret());
+            audit = audit
+                .with("superseded_id", newest.id.to_secret())
+                .with_row(Row::Credential(newest.id), newest.version + 1);
         }
         for other in &earlier {
-            audit = audit.with("also_revoked", other.id.to_secret());
+            audit = audit
+                .with("also_revoked", other.id.to_secret())
+                .with_row(Row::Credential(other.id), other.version + 1);
         }
         let stale = earlier.iter().chain(&newest).map(|old| Subject::Credential(old.tag));
         let change = Change::new(&*self.rng, details.organization.id, stale);

@@ -4,7 +4,7 @@ use super::ServiceAccount;
 use super::change::require_to_give;
 use crate::Plane;
 use crate::actor::Context;
-use crate::audit::{Action, Target};
+use crate::audit::{Action, Row, Target};
 use crate::clock::Timestamp;
 use crate::cluster::Effective;
 use crate::commit::{Change, Commit, Subject};
@@ -72,7 +72,9 @@ impl Plane {
             let target = Target::ServiceAccount(id);
             let audit = self
                 .audit_event(context, organization.id, now, Action::SecretCreated, target)
-                .with("secret_id", credential.id.to_secret());
+                .with("secret_id", credential.id.to_secret())
+                .with_version(service_account.version)
+                .with_row(Row::Credential(credential.id), credential.version);
             let mut commit = Commit::audited(self.seal(audit));
             let service_account = Sealed::new(service_account, &self.secrets);
             let sealed = Sealed::new(credential.clone(), &self.secrets);
@@ -121,11 +123,13 @@ impl Plane {
             }
             let now = self.clock.now();
             let target = Target::ServiceAccount(id);
+            let revoked = revoked(credential, now);
             let audit = self
                 .audit_event(context, root, now, Action::SecretRevoked, target)
-                .with("secret_id", secret.to_secret());
+                .with("secret_id", secret.to_secret())
+                .with_row(Row::Credential(secret), revoked.version);
             let commit = Commit::changing(self.seal(audit), change.clone());
-            let revoked = Sealed::new(revoked(credential, now), &self.secrets);
+            let revoked = Sealed::new(revoked, &self.secrets);
             match self.store.update_credential(&revoked, commit).await {
                 Err(Error::Conflict(Conflict::Changed)) => {}
                 outcome => return self.publish(&change, outcome),

@@ -93,6 +93,12 @@ pub(crate) struct Restore {
     /// Restore although some rows are not what was written; those verify nowhere
     #[arg(long)]
     pub(crate) accept_wrong_rows: bool,
+    /// Copy of the audit trail's checkpoints to compare with (default: where --audit-sink points)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoints: Option<PathBuf>,
+    /// Restore although the copy knows of events that the backup does not have
+    #[arg(long)]
+    pub(crate) accept_lost_events: bool,
     #[command(flatten)]
     pub(crate) with: OpenedWith,
     #[command(flatten)]

@@ -7,6 +7,7 @@ mod backup;
 mod backup_key;
 mod doctor;
 mod keys;
+mod lost;
 mod native;
 mod organizations;
 mod restore;

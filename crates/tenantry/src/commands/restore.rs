@@ -5,7 +5,7 @@
 
 mod staging;
 
-use super::backup;
+use super::{backup, lost};
 use crate::cli::Restore;
 use crate::config::Config;
 use crate::progress::Progress;
@@ -18,11 +18,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use tenantry_backends::archive::{ArchiveError, ArchiveReader, Manifest, SealedArchive};
 use tenantry_backends::sqlite::{DATABASE_FILE, Findings, Inspection, SqliteOptions, SqliteStore};
+use tenantry_core::audit::copies::RESTORED_CHECKPOINT;
 use tenantry_core::audit::{Action, AuditEvent};
 use tenantry_core::clock::{Clock as _, SystemClock};
 use tenantry_core::ids::{AccountId, EventId};
 use tenantry_core::rng::{self, SystemRng};
 use tenantry_core::secrets::{Sealed, Secrets};
+use tenantry_core::store::AuditTrailStore as _;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
@@ -63,12 +65,13 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
     let mut findings = inspection.check_seals(&secrets, &mut |done| rows.set(done))?;
     drop(rows);
     let references = inspection.check_references()?;
-    drop(inspection);
     findings.wrong += references.wrong;
     findings.first.extend(references.first);
     if findings.wrong > 0 && !command.accept_wrong_rows {
         return Err(wrong_rows(file, &findings));
     }
+    let compared = lost::require_nothing_lost(config, command, &inspection, &secrets)?;
+    drop(inspection);
     note(&store, &secrets, &manifest).await?;
     drop(store);
     if command.check {
@@ -84,6 +87,12 @@ pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
             target.display(),
             manifest.created_at
         ));
+        if !compared {
+            output::line(
+                "How much that was is not known: there was no copy of the audit trail's checkpoints \
+                 to compare with (--checkpoints).",
+            );
+        }
     }
     Ok(())
 }
@@ -154,6 +163,8 @@ fn wrong_rows(path: &Path, findings: &Findings) -> Failure {
 /// Tells the audit trail and the change log that time was set back.
 async fn note(store: &SqliteStore, secrets: &Secrets, manifest: &Manifest) -> Result<()> {
     let now = SystemClock.now();
+    // Those that the outside copy has beyond it are of the history that ends here.
+    let checkpoint = store.find_last_checkpoint().await?.map_or(0, |last| last.number);
     let event = AuditEvent {
         id: EventId::generate(&SystemRng, now),
         root: AccountId::PLANE,
@@ -161,7 +172,10 @@ async fn note(store: &SqliteStore, secrets: &Secrets, manifest: &Manifest) -> Re
         actor: ("operator", "local".to_owned()),
         action: Action::StoreRestored,
         target: ("store", DATABASE_FILE.to_owned()),
-        facts: vec![("backup_created_at", manifest.created_at.clone())],
+        facts: vec![
+            ("backup_created_at", manifest.created_at.clone()),
+            (RESTORED_CHECKPOINT, checkpoint.to_string()),
+        ],
         request_id: "restore".into(),
         address: None,
     };

@@ -1,4 +1,4 @@
-//! `audit` of the started binary.
+//! `audit` of the started binary, and what a restore says of what it would lose.
 
 use crate::support::{Outcome, Site, create};
 use std::fs;
@@ -120,4 +120,67 @@ fn a_checkpoint_is_checked_by_another_program() {
     fs::write(site.path("altered"), altered).expect("written");
     let told = check(&site.path("altered")).expect("a shell");
     assert!(!told.contains("Verified Successfully"), "{told}");
+}
+
+/// F28. Seen failing with the comparison left out: the restore succeeds and nobody hears of the
+/// revocation.
+#[test]
+fn f28_a_restore_names_what_the_copy_knows_to_be_newer_and_waits_for_a_word() {
+    let site = Site::new();
+    let copy = site.path("copy.jsonl");
+    let sink = ["--audit-sink", copy.to_str().expect("UTF-8")];
+    let with = |arguments: &[&str]| site.run(&[arguments, &sink].concat());
+    let master_key = site.master_key();
+    fs::write(site.path("tenantry.toml"), format!("audit-sink = {:?}\n", sink[1]))
+        .expect("written");
+    let server = site.serve(&site.data());
+    let key = create(server.address(), master_key);
+    server.end();
+    site.run(&["backup", "a.backup"]).good();
+    let server = site.serve(&site.data());
+    server.revoke(master_key, &key);
+    create(server.address(), master_key);
+    server.end();
+
+    let restored = site.path("restored");
+    let restored = ["--data-dir", restored.to_str().expect("UTF-8")];
+    let restore = |more: &[&str]| with(&[&["restore", "a.backup"], &restored[..], more].concat());
+    let refused = restore(&[]).refused("knows of what happened after this backup");
+    let account = site.organization["account_id"].as_str().expect("an id");
+    assert!(refused.stderr.contains(&format!("2 events of {account}")), "{refused:?}");
+    restore(&["--check"]).refused("2 events");
+    assert!(!site.path("restored").exists());
+    restore(&["--accept-lost-events"]).good();
+
+    let server = site.serve(&site.path("restored"));
+    assert_eq!(server.verify(master_key, &key)["code"], "VALID", "as it was when it was kept");
+    server.revoke(master_key, &key);
+    assert_eq!(server.verify(master_key, &key)["code"], "REVOKED");
+    server.end();
+    // Chains and checkpoints go on, and what the copy has beyond the backup is explained.
+    let report = with(&[&["audit", "verify", "--json"], &restored[..]].concat()).good().json();
+    assert_eq!(report["copy"]["lacking"], 0, "{report}");
+    assert!(report["copy"]["superseded"].as_u64() > Some(0), "{report}");
+    // The store that was left behind is not the copy's any more, and is told apart.
+    let left = with(&["audit", "verify", "--json"]);
+    assert_eq!(left.json()["findings"][0]["code"], "checkpoint_not_in_store", "{left:?}");
+}
+
+#[test]
+fn a_backup_that_lacks_nothing_is_restored_without_a_word() {
+    let site = Site::new();
+    let server = site.serve(&site.data());
+    create(server.address(), site.master_key());
+    // Whether or not the events are sealed by now: they are in it.
+    site.run(&["backup", "a.backup"]).good();
+    server.end();
+    let copy = site.data().join("audit-checkpoints.jsonl");
+    let copy = copy.to_str().expect("UTF-8");
+    let restored = site.path("restored");
+    let target = ["--data-dir", restored.to_str().expect("UTF-8"), "--checkpoints", copy];
+    let told = site.run(&[&["restore", "a.backup"], &target[..]].concat()).good();
+    assert!(!told.stdout.contains("is not known"), "{told:?}");
+    fs::remove_dir_all(&restored).expect("removed");
+    let told = site.run(&[&["restore", "a.backup"], &target[..2]].concat()).good();
+    assert!(told.stdout.contains("is not known"), "{told:?}");
 }
