@@ -114,7 +114,8 @@ impl CredentialStore for SqliteStore {
                 .prepare_cached(
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
-                         revoked_at, expires_at, lineage, created_at, version, row_mac
+                         revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
+                         created_at, version, row_mac, last_used_at
                      FROM credentials
                      WHERE account_id = ?1 AND root_id = ?2 AND kind = 'api_key'
                      ORDER BY id LIMIT 1",

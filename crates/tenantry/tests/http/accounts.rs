@@ -112,9 +112,9 @@ async fn a_patch_sets_clears_and_keeps() {
     assert_eq!(
         facts,
         [
-            r#"[["fields","name,profile.vat,profile.city,profile.state"]]"#,
-            r#"[["fields","metadata"]]"#,
-            r#"[["fields","profile.company,profile.vat,profile.state,metadata"]]"#,
+            r#"[["version","2"],["fields","name,profile.vat,profile.city,profile.state"]]"#,
+            r#"[["version","3"],["fields","metadata"]]"#,
+            r#"[["version","4"],["fields","profile.company,profile.vat,profile.state,metadata"]]"#,
         ]
         .join(" ")
     );
