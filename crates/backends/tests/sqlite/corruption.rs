@@ -2,6 +2,7 @@
 
 use crate::support::Draw;
 use crate::{open, options};
+use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
 use tenantry_backends::sqlite::{DATABASE_FILE, OpenError, SqliteStore};
@@ -142,10 +143,19 @@ async fn a_damaged_header_is_refused_with_what_to_do() {
 async fn once_damage_is_seen_nothing_is_answered_from_the_file() {
     let plane = Plane::make().await;
     let mut bytes = plane.database();
-    // Everything but the header, the schema and what is small.
-    for page in bytes.chunks_mut(PAGE_BYTES).skip(30) {
-        page.fill(0);
+    // Everything that is asked about; not the schema, without which nothing opens.
+    let pages =
+        "SELECT pageno FROM dbstat WHERE name LIKE '%accounts%' OR name LIKE '%credentials%'";
+    let database = Connection::open(plane.directory.path().join(DATABASE_FILE)).expect("a file");
+    let mut statement = database.prepare(pages).expect("a statement");
+    let pages = statement.query_map([], |row| row.get(0)).expect("pages");
+    for page in pages {
+        let page: u32 = page.expect("a page");
+        let page = usize::try_from(page).expect("a number");
+        bytes[(page - 1) * PAGE_BYTES..page * PAGE_BYTES].fill(0);
     }
+    drop(statement);
+    drop(database);
     put(plane.directory.path(), &bytes);
     let store = open(plane.directory.path());
     store.check().await.expect("nothing is known yet");

@@ -238,7 +238,7 @@ pub(crate) struct Token {
     /// The member, a UUID; the organization's first unless given
     #[arg(long)]
     pub(crate) member: Option<String>,
-    /// How long it lives: a number with s, m or h; at most 24h
+    /// How long it lives: a number with s, m, h or d; at most 24h
     #[arg(long, default_value = "10m", value_parser = parse_seconds)]
     pub(crate) ttl: u64,
     #[command(flatten)]

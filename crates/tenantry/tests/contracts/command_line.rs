@@ -48,7 +48,7 @@ fn wrong_usage_is_exit_code_2_and_help_is_not_wrong() {
         &["init", "--organization", "Acme"],
         &["keys", "create"],
         &["organizations", "entitle", "x", "no_such_entitlement"],
-        &["token", "--tenant", "x", "--role", "y", "--ttl", "1d"],
+        &["token", "--tenant", "x", "--role", "y", "--ttl", "1w"],
     ] {
         let outcome = installation.run(arguments);
         assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);

@@ -15,4 +15,5 @@ mod revocation;
 mod service_accounts;
 mod sub_accounts;
 mod support;
+mod verbs;
 mod verification;

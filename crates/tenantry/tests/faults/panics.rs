@@ -91,7 +91,8 @@ async fn requests_that_panic() {
                 assert!(!shown.contains(secret), "{}: {shown}", route.path);
             }
         }
-        assert!(panics > 0 || route.path == "/livez", "{} never panicked", route.path);
+        let asks_no_store = ["/livez", "/openapi.json", "/docs"].contains(&route.path);
+        assert!(panics > 0 || asks_no_store, "{} never panicked", route.path);
         let (status, body) = perform(&app, route, caller).await;
         assert!(status < 500, "{} afterwards: {body}", route.path);
     }
@@ -158,6 +159,10 @@ async fn perform(app: &App, route: &Route, caller: Caller<'_>) -> (u16, Value) {
             if route.method == Method::PATCH =>
         {
             json!({ "name": "x" })
+        }
+        "/v1/keys/import" => {
+            let hash = json!({ "algorithm": "sha256", "value": "5e".repeat(32) });
+            json!({ "keys": [{ "hash": hash }] })
         }
         "/operator/tokens" => json!({ "tenant": tenant, "role": "r", "ttl_seconds": 60 }),
         "/operator/platform-keys" => json!({}),
