@@ -52,6 +52,30 @@ async fn call(client: &Client<'_>, (method, path, body): (Method, &str, &Value))
     client.send(method, path, body).await
 }
 
+/// Its secret opens nothing by itself; it is asked about, with what is to be done.
+#[tokio::test]
+async fn case_41_a_service_account_that_reads_neither_writes_nor_makes_another() {
+    let app = TestApp::start().await;
+    let body = json!({ "permissions": ["api:read"] });
+    let made = app.owner().post(&list_of(&app.organization.account_id), body).await;
+    let machine = Machine::of(&made);
+    for (permission, code) in [
+        ("api:read", "VALID"),
+        ("api:write", "INSUFFICIENT_PERMISSIONS"),
+        (WRITE, "INSUFFICIENT_PERMISSIONS"),
+    ] {
+        let question = json!({ "client_id": machine.client_id, "client_secret": machine.secret,
+            "permissions": [permission] });
+        let verdict = app.owner().post("/v1/keys/verify", question).await;
+        assert_eq!(verdict.text_at("/code"), code, "{permission}");
+    }
+    let itself = app.bearer(&machine.secret);
+    let reply = itself.post(&list_of(&app.organization.account_id), json!({})).await;
+    assert_eq!(reply.refusal().0, 401);
+    let reply = itself.post("/v1/accounts", json!({ "name": "x" })).await;
+    assert_eq!(reply.refusal().0, 401);
+}
+
 #[tokio::test]
 async fn reading_and_writing_take_their_permissions() {
     let app = TestApp::start().await;

@@ -3,7 +3,7 @@
 use super::http::{self, Connection, Reply};
 use super::secrets::Secrets;
 use super::site::{Credentials, Server, Site};
-use super::writers::{create, read};
+use super::writers::{Call, create, read};
 use serde_json::{Value, json};
 
 /// Creates through every surface, organizations, platform keys, tokens; all that was returned.
@@ -36,6 +36,7 @@ pub(crate) fn exercise(site: &Site, server: &Server, credentials: &Credentials) 
             }
         }
     }
+    repeat_and_renew(&mut connection, credentials, &mut secrets);
     let words = ["organizations", "create", "--organization", "Other", "--name", "N"];
     let other = site.print(&[&words[..], &["--email", "n@example.com", "--json"]].concat());
     let other: Value = serde_json::from_str(&other).expect("JSON");
@@ -57,6 +58,51 @@ pub(crate) fn exercise(site: &Site, server: &Server, credentials: &Credentials) 
     secrets.add(password);
     secrets.add_file(&site.data.join("secrets.toml"));
     secrets
+}
+
+/// What keeps a reply with a secret in the store, and what puts a secret in another's place.
+fn repeat_and_renew(connection: &mut Connection, credentials: &Credentials, secrets: &mut Secrets) {
+    for surface in 0..4 {
+        let key = format!("a-clients-own-idempotency-key-{surface}");
+        let call = Call::new(credentials, surface).repeatable(&key);
+        let mut send = || {
+            let reply = connection.send("POST", call.path, &call.headers(), call.body);
+            read(surface, &reply.expect("a reply")).secret
+        };
+        let secret = send();
+        assert_eq!(send(), secret, "the reply was kept");
+        secrets.add(&secret);
+        secrets.add(&key);
+    }
+    let bearer = format!("Bearer {}", credentials.master);
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let mut made = |path: &str, body: Value, secret: &str| {
+        let reply = connection.send("POST", path, &headers, &body.to_string()).expect("a reply");
+        assert!(reply.status < 300, "{path}: {}", reply.text);
+        secrets.add(&reply.text_at(secret));
+        reply
+    };
+    let account = made("/v1/accounts", json!({ "name": "renewed" }), "/key/secret");
+    let (id, key) = (account.text_at("/account/id"), account.text_at("/key/id"));
+    made(&format!("/v1/keys/{key}/rotate"), json!({ "grace_seconds": 60 }), "/key/secret");
+    made(&format!("/v1/accounts/{id}/keys"), json!({}), "/secret");
+    let path = format!("/v1/accounts/{id}/service-accounts");
+    let machine = made(&path, json!({}), "/secret/secret").text_at("/service_account/id");
+    made(&format!("/v1/service-accounts/{machine}/secrets"), json!({}), "/secret");
+    // A key of another system, known by its hash until it is used, and then by ours.
+    let foreign = "legacy.0123456789abcdef0123456789abcdef";
+    // Its SHA-256.
+    let digest = "9c370879505f6ec3a9d06103c4924be9dde3518449251d60457941db5cb4788e";
+    let hash = json!({ "algorithm": "sha256", "value": digest });
+    let body = json!({ "keys": [{ "account_id": id, "hash": hash }] }).to_string();
+    let import = connection.send("POST", "/v1/keys/import", &headers, &body).expect("a reply");
+    assert_eq!(import.status, 200, "{}", import.text);
+    for _ in 0..2 {
+        let question = json!({ "key": foreign }).to_string();
+        let reply = connection.send("POST", "/v1/keys/verify", &headers, &question);
+        assert_eq!(reply.expect("a reply").json()["code"], "VALID");
+    }
+    secrets.add(foreign);
 }
 
 /// A secret in every place where it does not belong.
