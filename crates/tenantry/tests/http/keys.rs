@@ -122,6 +122,7 @@ async fn what_a_key_cannot_be_is_refused_by_its_pointer_and_nothing_is_made() {
     let many: Vec<String> = (0..65).map(|n| format!("10.0.0.{n}")).collect();
     let wrong = [
         ("format", json!("client_secret")),
+        ("format", json!("imported")),
         ("format", json!("Native")),
         ("name", json!("")),
         ("name", json!(7)),
