@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct CreateAccount<'a> {
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Optional attributes.
     pub profile: Option<Profile>,
     /// A JSON object of the caller's own, at most 16 kB.
     #[serde(borrow)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
     /// Caps to set.
     pub limits: Option<Limits>,
@@ -31,7 +32,7 @@ pub struct CreateAccount<'a> {
 pub struct UpdateAccount<'a> {
     /// 1 to 100 characters.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     pub name: Patch<String>,
     /// Optional attributes, each by itself; null takes all of them out.
     #[serde(default)]
@@ -48,31 +49,31 @@ pub struct UpdateAccount<'a> {
 pub struct UpdateProfile {
     /// Company name.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub company: Patch<String>,
     /// VAT number.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub vat: Patch<String>,
     /// Country.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub country: Patch<String>,
     /// Street address.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub address: Patch<String>,
     /// City.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub city: Patch<String>,
     /// State or province.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub state: Patch<String>,
     /// Postal code.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 200)]
     pub zip_code: Patch<String>,
 }
 
@@ -118,24 +119,31 @@ pub enum BulkResult<'a> {
 pub struct Profile {
     /// Company name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub company: Option<String>,
     /// VAT number.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub vat: Option<String>,
     /// Country.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub country: Option<String>,
     /// Street address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub address: Option<String>,
     /// City.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub city: Option<String>,
     /// State or province.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub state: Option<String>,
     /// Postal code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
     pub zip_code: Option<String>,
 }
 
@@ -143,6 +151,7 @@ pub struct Profile {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct Limits {
     /// Concurrent calls, 1 to 1,000,000; null where the default counts.
+    #[schema(minimum = 1, maximum = 1_000_000)]
     pub concurrency: Option<i64>,
 }
 
@@ -152,6 +161,7 @@ pub struct Database {
     /// Host name or address.
     pub host: Option<String>,
     /// TCP port; 5432 unless given.
+    #[schema(minimum = 1, maximum = 65_535)]
     pub port: Option<i64>,
     /// Database to make or take over.
     pub name: Option<String>,
@@ -173,8 +183,10 @@ pub struct Account<'a> {
     /// `acc_…`
     pub id: String,
     /// The same id as a UUID.
+    #[schema(format = "uuid")]
     pub account_uuid: String,
     /// The account above it; null for a root account.
+    #[schema(required)]
     pub parent_id: Option<String>,
     /// Its name.
     pub name: &'a str,
@@ -188,8 +200,10 @@ pub struct Account<'a> {
     /// Caps that were set.
     pub limits: Limits,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// When it last changed.
+    #[schema(format = DateTime)]
     pub updated_at: String,
 }
 

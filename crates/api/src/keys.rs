@@ -11,10 +11,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewKey {
     /// A name.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// What it may do, `resource:action`; at most 64.
+    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// When it ends, RFC 3339.
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
 }
 
@@ -24,16 +27,20 @@ pub struct CreateKey<'a> {
     /// `native`, `sub_account` or `account`; as the account's first key unless given.
     pub format: Option<String>,
     /// A name.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// What it may do, `resource:action`; at most 64; `*:*` unless given.
+    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// When it ends, RFC 3339.
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     /// Addresses and networks that it may come from; at most 64; anywhere unless given.
+    #[schema(max_items = 64)]
     pub allowed_ips: Option<Vec<String>>,
     /// A JSON object of the caller's own, at most 16 kB.
     #[serde(borrow)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
 }
 
@@ -42,19 +49,19 @@ pub struct CreateKey<'a> {
 pub struct UpdateKey<'a> {
     /// A name; null for none.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
     pub name: Patch<String>,
     /// What it may do. Cannot be null.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Vec<String>, max_items = 64)]
     pub permissions: Patch<Vec<String>>,
     /// When it ends; null for never.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Patch<String>,
     /// Addresses and networks that it may come from; null for anywhere.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     pub allowed_ips: Patch<Vec<String>>,
     /// The whole object; null for an empty one.
     #[serde(default, borrow)]
@@ -66,6 +73,7 @@ pub struct UpdateKey<'a> {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct RotateKey {
     /// For how long the old key goes on, 0 to 2,592,000 seconds; with 0 it is revoked.
+    #[schema(minimum = 0, maximum = 2_592_000)]
     pub grace_seconds: i64,
 }
 
@@ -75,12 +83,14 @@ pub struct Key<'a> {
     /// `key_…`
     pub id: String,
     /// The account that it belongs to; null for a platform key.
+    #[schema(required)]
     pub account_id: Option<String>,
     /// Its name.
+    #[schema(required)]
     pub name: Option<&'a str>,
-    /// `native`, `sub_account` or `account`.
+    /// `native`, `sub_account`, `account` or `imported`.
     pub format: &'static str,
-    /// Its first seven characters.
+    /// Its first seven characters; of an imported one what was said of it.
     pub start: &'a str,
     /// What it may do.
     pub permissions: Vec<&'a str>,
@@ -92,20 +102,27 @@ pub struct Key<'a> {
     /// `active`, `disabled` or `revoked`.
     pub status: &'static str,
     /// When it ends.
+    #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
     /// The first key of the line that rotations made: its own id where it is the first.
     pub lineage: String,
     /// The key that took its place when it was rotated.
+    #[schema(required)]
     pub superseded_by: Option<String>,
     /// When a rotated key ends, if it does not before.
+    #[schema(required, format = DateTime)]
     pub grace_expires_at: Option<String>,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// When it was revoked.
+    #[schema(required, format = DateTime)]
     pub revoked_at: Option<String>,
     /// When it was last found valid, or made a call of its own; up to a minute late.
+    #[schema(required, format = DateTime)]
     pub last_used_at: Option<String>,
     /// The key itself: shown once, in the reply that made it; null ever after.
+    #[schema(required)]
     pub secret: Option<&'a str>,
 }
 
@@ -122,9 +139,14 @@ pub struct RotatedKey<'a> {
     pub key: Key<'a>,
     /// The key that was rotated.
     pub superseded: Key<'a>,
-    /// By when what the rotation ends has ended on every node.
-    #[serde(flatten)]
-    pub effective: Option<Effective>,
+    /// The place in the change log of what the rotation ends at once, where it ends something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub revision: Option<String>,
+    /// By when that has ended on every node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    pub effective_everywhere_by: Option<String>,
 }
 
 /// Body of `POST /v1/keys/verify`: `key`, or `client_id` and `client_secret`.
@@ -140,12 +162,13 @@ pub struct Verify<'a> {
     #[serde(borrow)]
     pub client_secret: Option<std::borrow::Cow<'a, str>>,
     /// What it must be allowed to do.
+    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// Where the request came from.
     pub ip: Option<String>,
     /// Asks for a lease too.
     #[serde(borrow)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Value>)]
     pub lease: Option<&'a RawValue>,
 }
 
@@ -157,23 +180,30 @@ pub struct Verdict<'a> {
     /// `VALID`, or why not.
     pub code: &'static str,
     /// `api_key` or `client_secret`.
+    #[schema(required)]
     pub kind: Option<&'static str>,
     /// `key_…`, or `sec_…` for a client secret.
+    #[schema(required)]
     pub key_id: Option<String>,
     /// The account that it belongs to.
+    #[schema(required)]
     pub account_id: Option<String>,
     /// The same id as a UUID.
+    #[schema(required, format = "uuid")]
     pub account_uuid: Option<String>,
     /// The account above that one.
+    #[schema(required)]
     pub parent_id: Option<String>,
     /// The key's or service account's name.
+    #[schema(required)]
     pub name: Option<&'a str>,
     /// What it may do.
     pub permissions: Vec<&'a str>,
     /// When it ends.
+    #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
     /// The caller's own object.
-    #[schema(value_type = Object)]
+    #[schema(required, value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
     /// `svc_…`, for a client secret.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,12 +216,15 @@ pub struct WhoAmI<'a> {
     /// `api_key`, `platform_key`, `member` or `operator`.
     pub kind: &'static str,
     /// The presented key.
+    #[schema(required)]
     pub key_id: Option<String>,
     /// Its name.
+    #[schema(required)]
     pub name: Option<&'a str>,
     /// What it may do.
     pub permissions: Vec<&'a str>,
     /// Its account; null for a platform key.
+    #[schema(required)]
     pub account: Option<Account<'a>>,
 }
 
@@ -201,6 +234,7 @@ pub struct Effective {
     /// The change's place in the change log.
     pub revision: String,
     /// From then on no node answers as if it had not happened.
+    #[schema(format = DateTime)]
     pub effective_everywhere_by: String,
 }
 
@@ -219,18 +253,23 @@ pub struct ImportKey<'a> {
     /// The account that it is to belong to; the caller's own unless given.
     pub account_id: Option<String>,
     /// A name.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// What it may do; `*:*` unless given.
+    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// When it ends, RFC 3339.
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
     /// Networks that it may come from, CIDR; anywhere unless given.
+    #[schema(max_items = 64)]
     pub allowed_ips: Option<Vec<String>>,
     /// A JSON object of the caller's own, at most 16 kB.
     #[serde(borrow)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
     /// Its first characters, at most seven, for telling keys apart.
+    #[schema(max_length = 7)]
     pub start: Option<String>,
     /// Its hash.
     pub hash: ForeignHash,
@@ -247,6 +286,7 @@ pub struct ForeignHash {
     pub key: Option<String>,
     /// For the last three: the beginning of the key, up to one of its separators `.`, `:`, `_`
     /// or `-`, by which it is found.
+    #[schema(min_length = 6, max_length = 64)]
     pub look_up: Option<String>,
 }
 
@@ -274,6 +314,7 @@ pub enum ImportResult {
         /// `key_…`
         key_id: String,
         /// The account that it belongs to.
+        #[schema(required)]
         account_id: Option<String>,
     },
     /// It was refused; the others are not touched by that.

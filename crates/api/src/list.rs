@@ -9,5 +9,6 @@ pub struct List<T> {
     /// Its entries, oldest first.
     pub data: Vec<T>,
     /// What `cursor` of the next page is; null on the last page.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }

@@ -2,39 +2,46 @@
 
 use crate::patch::Patch;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Body of `POST /v1/accounts/{id}/service-accounts`, which may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct CreateServiceAccount {
     /// 1 to 100 characters, unique within the account; `service-account-YYYYMMDDHHMMSS` unless
     /// given.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// What it may do, `resource:action`; at most 64. `api:read` and `api:write` unless given.
+    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// When its first secret ends, RFC 3339.
+    #[schema(format = DateTime)]
     pub secret_expires_at: Option<String>,
 }
 
 /// Body of `PATCH /v1/service-accounts/{id}`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct UpdateServiceAccount {
     /// As when it was made.
     #[serde(default)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
     pub name: Patch<String>,
     /// As when it was made.
     #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 64)]
     pub permissions: Patch<Vec<String>>,
 }
 
 /// Body of `POST /v1/service-accounts/{id}/secrets`, which may be left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct CreateClientSecret {
     /// When it ends, RFC 3339.
+    #[schema(format = DateTime)]
     pub expires_at: Option<String>,
 }
 
 /// A service account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ServiceAccount<'a> {
     /// `svc_…`
     pub id: String,
@@ -49,28 +56,34 @@ pub struct ServiceAccount<'a> {
     /// `active` or `disabled`.
     pub status: &'static str,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// Its secrets that live, two at most, oldest first.
+    #[schema(max_items = 2)]
     pub secrets: Vec<ClientSecret>,
 }
 
 /// A secret of a service account, without the secret itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ClientSecret {
     /// `sec_…`
     pub id: String,
     /// When it ends.
+    #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
     /// When its grace is over, where a rotation put another in its place.
+    #[schema(required, format = DateTime)]
     pub grace_expires_at: Option<String>,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// When it was last presented and let in, up to a minute late.
+    #[schema(required, format = DateTime)]
     pub last_used_at: Option<String>,
 }
 
 /// A secret that was made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CreatedClientSecret<'a> {
     /// The rest of it.
     #[serde(flatten)]
@@ -86,7 +99,7 @@ impl std::fmt::Debug for CreatedClientSecret<'_> {
 }
 
 /// Reply of `POST /v1/accounts/{id}/service-accounts`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedServiceAccount<'a> {
     /// The service account.
     pub service_account: ServiceAccount<'a>,

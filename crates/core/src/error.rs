@@ -25,6 +25,9 @@ pub enum Error {
     /// The input breaks a rule. At least one violation.
     #[error("{}", Violation::join(.0))]
     Invalid(Vec<Violation>),
+    /// A parameter of a question, such as a page's cursor, is none that can be asked with.
+    #[error("parameter {0}")]
+    Parameter(Violation),
     /// A request cannot be read at all.
     #[error("malformed request: {0}")]
     Malformed(&'static str),
@@ -94,6 +97,12 @@ impl Error {
     #[must_use]
     pub fn invalid(field: impl Into<std::borrow::Cow<'static, str>>, problem: Problem) -> Self {
         Self::Invalid(vec![Violation { field: field.into(), problem }])
+    }
+
+    /// The refusal of one parameter of a question.
+    #[must_use]
+    pub fn parameter(name: &'static str, problem: Problem) -> Self {
+        Self::Parameter(Violation { field: name.into(), problem })
     }
 
     /// A failure of something outside the rules.

@@ -28,7 +28,7 @@ impl<'a> PageRequest<'a> {
     /// At most `limit` entries, 1 to [`limits::LIST_PAGE_MAX`], after `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a limit outside its range.
+    /// [`Error::Parameter`] for a limit outside its range.
     pub fn new(limit: Option<u32>, cursor: Option<&'a str>) -> Result<Self> {
         Self::within(limits::LIST_PAGE_MAX, limit, cursor)
     }
@@ -36,11 +36,11 @@ impl<'a> PageRequest<'a> {
     /// At most `limit` entries, 1 to `max`, after `cursor`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a limit outside its range.
+    /// [`Error::Parameter`] for a limit outside its range.
     pub fn within(max: u32, limit: Option<u32>, cursor: Option<&'a str>) -> Result<Self> {
         let limit = limit.unwrap_or(max);
         if limit == 0 || limit > max {
-            return Err(Error::invalid("limit", Problem::OutOfRange(1, max.into())));
+            return Err(Error::parameter("limit", Problem::OutOfRange(1, max.into())));
         }
         Ok(Self { limit, cursor })
     }
@@ -129,7 +129,7 @@ fn seal(secrets: &Secrets, list: &List<'_>, id: [u8; 16]) -> String {
 }
 
 fn open(secrets: &Secrets, list: &List<'_>, cursor: &str) -> Result<[u8; 16]> {
-    let malformed = || Error::invalid("cursor", Problem::Malformed);
+    let malformed = || Error::parameter("cursor", Problem::Malformed);
     // Longer ones are not ours, and are not decoded.
     if cursor.len() > limits::CURSOR_BYTES_MAX {
         return Err(malformed());

@@ -50,7 +50,7 @@ impl Query {
         let Some(text) = self.take(name) else {
             return Ok(None);
         };
-        let value = read(&text).ok_or_else(|| Error::invalid(name, Problem::Malformed))?;
+        let value = read(&text).ok_or_else(|| Error::parameter(name, Problem::Malformed))?;
         Ok(Some(value))
     }
 

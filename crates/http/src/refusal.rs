@@ -156,6 +156,7 @@ fn log(error: &Error, ids: Ids<'_>) {
         | Error::Forbidden(_)
         | Error::NotFound(_)
         | Error::Invalid(_)
+        | Error::Parameter(_)
         | Error::Malformed(_)
         | Error::Conflict(_)
         | Error::SecretAlreadyDelivered { .. }

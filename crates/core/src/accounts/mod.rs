@@ -166,6 +166,9 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Provisioning, Self::Active, Self::Suspended, Self::Closed];
+
     /// The word in rows and replies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -180,9 +183,7 @@ impl AccountStatus {
     /// Reads a stored word.
     #[must_use]
     pub fn from_stored(word: &str) -> Option<Self> {
-        [Self::Provisioning, Self::Active, Self::Suspended, Self::Closed]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 

@@ -45,12 +45,12 @@ impl SubAccountsAsked {
     /// Page `number`, counted from 1, of pages of `size`; the first and the largest unless given.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for numbers outside their range.
+    /// [`Error::Parameter`] for numbers outside their range.
     pub fn new(number: Option<u32>, size: Option<u32>) -> Result<Self> {
         let (number, size) = (number.unwrap_or(1), size.unwrap_or(limits::SUB_ACCOUNTS_PAGE_MAX));
         let within = |field, value: u32, max: u32| {
             let problem = Problem::OutOfRange(1, max.into());
-            if (1..=max).contains(&value) { Ok(()) } else { Err(Error::invalid(field, problem)) }
+            if (1..=max).contains(&value) { Ok(()) } else { Err(Error::parameter(field, problem)) }
         };
         within("page_number", number, limits::SUB_ACCOUNTS_PAGES_MAX)?;
         within("page_size", size, limits::SUB_ACCOUNTS_PAGE_MAX)?;

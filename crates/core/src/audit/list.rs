@@ -32,7 +32,7 @@ impl EventFilter {
         {
             if text.as_ref().is_some_and(|text| text.len() > limits::AUDIT_FILTER_BYTES_MAX) {
                 let problem = Problem::TooLarge(limits::AUDIT_FILTER_BYTES_MAX);
-                return Err(Error::invalid(name, problem));
+                return Err(Error::parameter(name, problem));
             }
         }
         Ok(())

@@ -141,6 +141,12 @@ impl CredentialStatus {
 }
 
 impl KeyFormat {
+    /// What a key can be made in. One that is imported is not made, and a client secret is no key.
+    pub const MADE: [Self; 3] = [Self::Native, Self::SubAccount, Self::Account];
+
+    /// What a key can be in.
+    pub const OF_KEYS: [Self; 4] = [Self::Native, Self::SubAccount, Self::Account, Self::Imported];
+
     /// The word in rows and replies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -161,10 +167,10 @@ impl KeyFormat {
             .find(|format| format.as_str() == word)
     }
 
-    /// Reads the word for a format of keys.
+    /// Reads the word for a format that a key is to be made in.
     #[must_use]
-    pub fn parse_key(word: &str) -> Option<Self> {
-        Self::from_stored(word).filter(|format| *format != Self::ClientSecret)
+    pub fn parse_made(word: &str) -> Option<Self> {
+        Self::MADE.into_iter().find(|format| format.as_str() == word)
     }
 }
 

@@ -45,7 +45,7 @@ impl NumberedPage {
     /// [`limits::SERVICE_ACCOUNTS_PAGE_DEFAULT`], unless given.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for numbers outside their range.
+    /// [`Error::Parameter`] for numbers outside their range.
     pub fn new(number: Option<u32>, size: Option<u32>) -> Result<Self> {
         let number = number.unwrap_or(1);
         let size = size.unwrap_or(limits::SERVICE_ACCOUNTS_PAGE_DEFAULT);
@@ -54,7 +54,7 @@ impl NumberedPage {
             ("page_size", size, limits::LIST_PAGE_MAX),
         ] {
             if !(1..=max).contains(&value) {
-                return Err(Error::invalid(field, Problem::OutOfRange(1, max.into())));
+                return Err(Error::parameter(field, Problem::OutOfRange(1, max.into())));
             }
         }
         Ok(Self { number, size })

@@ -72,6 +72,9 @@ pub enum ServiceAccountStatus {
 }
 
 impl ServiceAccountStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Disabled, Self::Deleted];
+
     /// The word in rows and replies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -85,9 +88,7 @@ impl ServiceAccountStatus {
     /// Reads a stored word.
     #[must_use]
     pub fn from_stored(word: &str) -> Option<Self> {
-        [Self::Active, Self::Disabled, Self::Deleted]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 

@@ -34,10 +34,10 @@ impl AskedPeriod {
     /// The period, at `now`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it ends before it begins or is longer than
+    /// [`Error::Parameter`] where it ends before it begins or is longer than
     /// [`limits::USAGE_PERIOD_MAX`].
     pub fn at(self, now: Timestamp) -> Result<Period> {
-        let beyond = || Error::invalid("to", Problem::Malformed);
+        let beyond = || Error::parameter("to", Problem::Malformed);
         let to = match self.to {
             Some(to) => to,
             None => end_of_day(now).ok_or_else(beyond)?,
@@ -47,11 +47,11 @@ impl AskedPeriod {
             None => start_of_month(to).ok_or_else(beyond)?,
         };
         if to < from {
-            return Err(Error::invalid("to", Problem::BeforeStart));
+            return Err(Error::parameter("to", Problem::BeforeStart));
         }
         if from.plus(limits::USAGE_PERIOD_MAX) < to {
             let days = limits::USAGE_PERIOD_MAX.as_secs() / DAY.as_secs();
-            return Err(Error::invalid("to", Problem::TooLate(days)));
+            return Err(Error::parameter("to", Problem::TooLate(days)));
         }
         Ok(Period { from, to })
     }

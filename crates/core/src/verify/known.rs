@@ -70,6 +70,9 @@ struct Client {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::ApiKey, Self::PlatformKey, Self::ClientSecret];
+
     /// The word in replies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

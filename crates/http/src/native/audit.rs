@@ -2,6 +2,8 @@
 
 mod csv;
 
+pub(crate) use csv::MEDIA as CSV;
+
 use crate::app::AppState;
 use crate::caller::Caller;
 use crate::query::{Query, whole_number};
@@ -23,7 +25,7 @@ use tenantry_core::limits;
 use tenantry_core::page::PageRequest;
 
 /// Where the next document begins, beside a format that has no place for it.
-const NEXT_CURSOR: HeaderName = HeaderName::from_static("tenantry-next-cursor");
+pub(crate) const NEXT_CURSOR: HeaderName = HeaderName::from_static("tenantry-next-cursor");
 
 /// The two forms of the list.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub(crate) async fn list(
             Ok(reply::json(StatusCode::OK, reply::JSON, &reply))
         }
         Format::Csv => {
-            let mut response = reply::text(csv::MEDIA, csv::write(&page.items)?);
+            let mut response = reply::text(CSV, csv::write(&page.items)?);
             if let Some(next) = page.next.and_then(|next| HeaderValue::from_str(&next).ok()) {
                 response.headers_mut().insert(NEXT_CURSOR, next);
             }

@@ -123,6 +123,7 @@ fn describe_core(error: &Error) -> Description {
         Error::Forbidden(denial) => (StatusCode::FORBIDDEN, denial_code(denial)),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
         Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+        Error::Parameter(_) => (StatusCode::BAD_REQUEST, "invalid_parameter"),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
         Error::Conflict(conflict @ Conflict::IdempotencyKeyReused) => {
             (StatusCode::UNPROCESSABLE_ENTITY, conflict_code(*conflict))

@@ -1,11 +1,12 @@
 //! The accounts dialect.
 
-use super::call::{Caller, Part};
+use super::part::{Caller, Part};
+use crate::dialects::accounts::api_keys::Document as ApiKey;
 use crate::dialects::accounts::create::{AccountProfileAttributes, Document as Created};
 use crate::dialects::accounts::media::MEDIA;
 use crate::dialects::accounts::problem::Body as Refused;
 use utoipa::ToSchema;
-use utoipa::openapi::path::HttpMethod::Post;
+use utoipa::openapi::path::HttpMethod::{Get, Post};
 
 /// A JSON:API document with an account to make.
 #[derive(ToSchema)]
@@ -44,7 +45,8 @@ struct NewAccountAttributes {
 
 pub(super) fn describe() -> Part {
     let about = "The accounts contract, JSON:API 1.1.";
-    let mut part = Part::new::<Refused>("accounts", about, MEDIA);
+    let mut part = Part::new::<Refused>("accounts", about, MEDIA, 422);
+    let media = [(406, "No acceptable media type"), (415, "Another media type is named")];
     part.call(Post, "/api/v1/accounts", (Caller::Key, "Make an account"), |call| {
         call.takes::<CreateAccountDocument>(MEDIA)
             .gives::<Created<'_>>(
@@ -53,7 +55,10 @@ pub(super) fn describe() -> Part {
                 "The account, and its key with the secret, shown once",
             )
             .repeatable()
-            .refuses(&[(406, "No acceptable media type"), (422, "An attribute breaks a rule")])
+            .refuses(&media)
+    });
+    part.call(Get, "/api/v1/api_keys/{id}", (Caller::Key, "Read a key"), |call| {
+        call.gives::<ApiKey<'_>>(200, MEDIA, "The key, without its secret").refuses(&media)
     });
     part
 }

@@ -1,143 +1,40 @@
-//! How a family's calls are described: a line for what each takes, gives and refuses.
+//! How a call is described: a line for what it takes, gives and refuses.
 
-use super::{ADMIN_TOKEN, API_KEY};
+use super::part::Part;
+use super::values::{flag, number, text};
 use std::collections::BTreeMap;
+use tenantry_core::limits;
 use utoipa::openapi::path::{
-    HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
+    Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, Header, Paths, Ref, RefOr, Required, ResponseBuilder};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::schema::Schema;
+use utoipa::openapi::{ContentBuilder, Header, RefOr, Required, Response, ResponseBuilder};
+use utoipa::{PartialSchema as _, ToSchema};
 
-/// The calls of one family.
-pub(super) struct Part {
-    pub(super) tag: &'static str,
-    pub(super) about: &'static str,
-    pub(super) paths: Paths,
-    pub(super) schemas: BTreeMap<String, RefOr<Schema>>,
-    refusal: Shape,
-}
-
-/// A body: its media type and its schema.
-#[derive(Clone)]
-struct Shape {
-    media: &'static str,
-    schema: RefOr<Schema>,
-}
-
-/// Who may make a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
-    /// Anybody.
-    Anybody,
-    /// The holder of a key.
-    Key,
-    /// An administrator, by a JWT.
-    Administrator,
-}
-
-impl Part {
-    /// A family whose refusals are `R` in `media`.
-    pub(super) fn new<R: ToSchema>(
-        tag: &'static str,
-        about: &'static str,
-        media: &'static str,
-    ) -> Self {
-        let mut part = Self {
-            tag,
-            about,
-            paths: Paths::new(),
-            schemas: BTreeMap::new(),
-            refusal: Shape { media, schema: RefOr::T(Schema::default()) },
-        };
-        part.refusal.schema = part.refer::<R>();
-        part
-    }
-
-    /// A schema by its name, which is entered together with those that it needs.
-    fn refer<T: ToSchema>(&mut self) -> RefOr<Schema> {
-        let mut needed = vec![(T::name().into_owned(), T::schema())];
-        T::schemas(&mut needed);
-        for (name, schema) in needed {
-            let entered = self.schemas.entry(name.clone()).or_insert_with(|| schema.clone());
-            debug_assert!(*entered == schema, "two schemas are named {name}");
-        }
-        RefOr::Ref(Ref::from_schema_name(T::name()))
-    }
-
-    /// One call.
-    pub(super) fn call(
-        &mut self,
-        method: HttpMethod,
-        path: &str,
-        (caller, summary): (Caller, &str),
-        describe: impl FnOnce(Call<'_>) -> Call<'_>,
-    ) {
-        let mut operation = OperationBuilder::new()
-            .tag(self.tag)
-            .summary(Some(summary))
-            .operation_id(Some(operation_id(&method, path)));
-        for name in path.split(['{', '}']).skip(1).step_by(2) {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path);
-            operation = operation
-                .parameter(parameter.required(Required::True).schema(Some(text(1, 128))).build());
-        }
-        let scheme = match caller {
-            Caller::Anybody => None,
-            Caller::Key => Some(API_KEY),
-            Caller::Administrator => Some(ADMIN_TOKEN),
-        };
-        if let Some(scheme) = scheme {
-            let nothing: [&str; 0] = [];
-            operation = operation.security(SecurityRequirement::new(scheme, nothing));
-        }
-        let mut statuses = vec![(500, "A defect"), (503, "Overloaded, or the store is away")];
-        if caller != Caller::Anybody {
-            statuses.extend([
-                (400, "The request cannot be read"),
-                (401, "Nobody is known by this credential"),
-                (403, "Known, but not allowed"),
-                (429, "Too many wrong credentials"),
-            ]);
-        }
-        if path.contains('{') {
-            statuses.push((404, "Does not exist, or is somebody else's"));
-        }
-        let call = describe(Call { part: self, operation }).refuses(&statuses);
-        let operation: Operation = call.operation.build();
-        self.paths.add_path_operation(path, vec![method], operation);
-    }
-}
-
-/// A word for programs: the method and the path's words.
-fn operation_id(method: &HttpMethod, path: &str) -> String {
-    let verb = match method {
-        HttpMethod::Get => "get",
-        HttpMethod::Post => "post",
-        HttpMethod::Put => "put",
-        HttpMethod::Patch => "patch",
-        HttpMethod::Delete => "delete",
-        HttpMethod::Options | HttpMethod::Head | HttpMethod::Trace => "other",
-    };
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.fold(verb.to_owned(), |id, word| format!("{id}_{word}"))
-}
-
-/// A text of some length.
-fn text(min: usize, max: usize) -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
-    RefOr::T(text.min_length(Some(min)).max_length(Some(max)).into())
-}
+pub(super) const UNREADABLE: &str = "The request or a parameter of it cannot be read";
+const INVALID: &str = "A value breaks a rule";
 
 /// One call under description.
 pub(super) struct Call<'a> {
     part: &'a mut Part,
     operation: OperationBuilder,
+    responses: BTreeMap<u16, Response>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(super) const fn new(part: &'a mut Part, operation: OperationBuilder) -> Self {
+        Self { part, operation, responses: BTreeMap::new() }
+    }
+
+    pub(super) fn build(self) -> Operation {
+        let answers = self.responses.into_iter();
+        let operation = answers.fold(self.operation, |operation, (status, response)| {
+            operation.response(status.to_string(), response)
+        });
+        operation.build()
+    }
+
     /// More about it.
     pub(super) fn about(mut self, text: &str) -> Self {
         self.operation = self.operation.description(Some(text));
@@ -155,36 +52,84 @@ impl Call<'_> {
     }
 
     fn body<T: ToSchema>(mut self, media: &str, required: Required) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.part.refer::<T>())).build();
+        let content =
+            ContentBuilder::new().schema(Some(self.part.refer_as::<T>(&T::name()))).build();
         let body = RequestBodyBuilder::new().content(media, content).required(Some(required));
         self.operation = self.operation.request_body(Some(body.build()));
+        let invalid = self.part.invalid;
         self.refuses(&[
-            (400, "The request cannot be read"),
+            (invalid, INVALID),
+            (400, UNREADABLE),
             (408, "The body did not arrive in time"),
             (413, "The body is too large"),
             (415, "The body has another media type"),
         ])
     }
 
-    /// A success with a body.
-    pub(super) fn gives<T: ToSchema>(mut self, status: u16, media: &str, what: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(self.part.refer::<T>())).build();
-        let response = ResponseBuilder::new().description(what).content(media, content);
-        self.operation = self.operation.response(status.to_string(), response.build());
+    /// An answer with a body.
+    pub(super) fn gives<T: ToSchema>(self, status: u16, media: &str, what: &str) -> Self {
+        self.gives_as::<T>(&T::name(), status, media, what)
+    }
+
+    /// An answer with a body, whose schema is called `name`.
+    pub(super) fn gives_as<T: ToSchema>(
+        self,
+        name: &str,
+        status: u16,
+        media: &str,
+        what: &str,
+    ) -> Self {
+        let schema = self.part.refer_as::<T>(name);
+        self.answers(status, media, schema, what)
+    }
+
+    /// The same for a generic type: a schema of what it is of is entered, too.
+    pub(super) fn gives_of<T: ToSchema, G: ToSchema>(
+        self,
+        name: &str,
+        status: u16,
+        media: &str,
+        what: &str,
+    ) -> Self {
+        self.part.refer_as::<T>(&T::name());
+        self.gives_as::<G>(name, status, media, what)
+    }
+
+    /// An answer whose body is text.
+    pub(super) fn gives_text(self, status: u16, media: &str, what: &str) -> Self {
+        self.answers(status, media, String::schema(), what)
+    }
+
+    /// An answer. One of the same status in another media type stands beside it, and what was said
+    /// of the status first stays.
+    fn answers(mut self, status: u16, media: &str, schema: RefOr<Schema>, what: &str) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response = self.responses.entry(status).or_insert_with(|| {
+            let id = Header::new(String::schema());
+            ResponseBuilder::new().description(what).header("x-request-id", id).build()
+        });
+        response.content.entry(media.to_owned()).or_insert(content.into());
         self
     }
 
-    /// A success whose body is text.
-    pub(super) fn gives_text(mut self, status: u16, media: &str, what: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(String::schema())).build();
-        let response = ResponseBuilder::new().description(what).content(media, content);
-        self.operation = self.operation.response(status.to_string(), response.build());
+    /// A header of an answer that it need not have.
+    pub(super) fn with_header(mut self, status: u16, name: &str, what: &str) -> Self {
+        if let Some(response) = self.responses.get_mut(&status) {
+            let mut header = Header::new(String::schema());
+            header.description = Some(what.to_owned());
+            response.headers.insert(name.to_owned(), header.into());
+        }
         self
     }
 
     /// A parameter of the query that it need not have.
-    pub(super) fn query<T: PartialSchema>(self, name: &str, what: &str) -> Self {
-        self.parameter(name, ParameterIn::Query, Required::False, T::schema(), what)
+    pub(super) fn query(self, name: &str, schema: RefOr<Schema>, what: &str) -> Self {
+        self.parameter(name, ParameterIn::Query, Required::False, schema, what)
+    }
+
+    /// It takes rights away or gives them back: it can be told to answer when that holds.
+    pub(super) fn waits(self) -> Self {
+        self.query("wait", flag(), "Answer only when the change holds on every node")
     }
 
     /// A header that it must have.
@@ -216,43 +161,43 @@ impl Call<'_> {
         self
     }
 
-    /// It lists something in pages.
+    /// It lists something in pages of 100 entries at most.
     pub(super) fn paged(self) -> Self {
-        self.query::<Limit>("limit", "Entries of a page, 100 unless given")
-            .query::<String>("cursor", "`next_cursor` of the page before")
-            .refuses(&[(422, "The cursor is not one of this list, or the limit is out of range")])
+        let limit = number(1, limits::LIST_PAGE_MAX);
+        self.query("limit", limit, "Entries of a page, 100 unless given").continued()
     }
 
-    /// It takes an `Idempotency-Key`.
+    /// It goes on where another answer ended.
+    pub(super) fn continued(self) -> Self {
+        let cursor = text(1, limits::CURSOR_BYTES_MAX);
+        self.query("cursor", cursor, "`next_cursor` of the page before; of no use in another list")
+    }
+
+    /// It changes something.
+    pub(super) fn changes(self) -> Self {
+        self.refuses(&[
+            (409, "Clashes with what is stored, or others changed it all the while"),
+            (507, "The store has no room left"),
+        ])
+    }
+
+    /// It creates something or shows a secret, and takes an `Idempotency-Key`.
     pub(super) fn repeatable(self) -> Self {
         let what = "Sent again with the same key and body, the request has the same reply and \
                     creates nothing more. A reply with a secret is kept for ten minutes.";
-        self.parameter("Idempotency-Key", ParameterIn::Header, Required::False, text(16, 255), what)
-            .refuses(&[(409, "Clashes with what is stored"), (507, "The store has no room left")])
+        let key = text(limits::IDEMPOTENCY_KEY_BYTES_MIN, limits::IDEMPOTENCY_KEY_BYTES_MAX);
+        let invalid = self.part.invalid;
+        self.parameter("Idempotency-Key", ParameterIn::Header, Required::False, key, what)
+            .refuses(&[(invalid, "A value breaks a rule, or the Idempotency-Key had another body")])
+            .changes()
     }
 
     /// Its refusals, in the family's shape.
     pub(super) fn refuses(mut self, statuses: &[(u16, &str)]) -> Self {
         let shape = self.part.refusal.clone();
         for (status, what) in statuses {
-            let content = ContentBuilder::new().schema(Some(shape.schema.clone())).build();
-            let id = Header::new(String::schema());
-            let response = ResponseBuilder::new()
-                .description(*what)
-                .content(shape.media, content)
-                .header("x-request-id", id);
-            self.operation = self.operation.response(status.to_string(), response.build());
+            self = self.answers(*status, shape.media, shape.schema.clone(), what);
         }
         self
-    }
-}
-
-/// Entries of a page, 1 to 100.
-pub(super) struct Limit;
-
-impl PartialSchema for Limit {
-    fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer));
-        RefOr::T(number.minimum(Some(1)).maximum(Some(100)).into())
     }
 }

@@ -207,10 +207,9 @@ async fn waiting_is_asked_for_by_a_word_that_is_read_strictly() {
     let sub = app.sub_account("s").await;
     for verb in ["suspend", "resume", "close"] {
         let path = format!("/v1/accounts/{}/{verb}", sub.id);
-        for (query, status) in [("?wait=yes", 422), ("?wait=true&wait=true", 400), ("?now=1", 400)]
-        {
+        for query in ["?wait=yes", "?wait=true&wait=true", "?now=1"] {
             let reply = app.owner().post(&format!("{path}{query}"), Value::Null).await;
-            assert_eq!(reply.refusal().0, status, "{query}");
+            assert_eq!(reply.refusal().0, 400, "{query}");
         }
         assert_eq!(app.owner().post(&format!("{path}?wait=true"), Value::Null).await.status, 200);
     }

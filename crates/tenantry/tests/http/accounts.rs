@@ -65,11 +65,18 @@ async fn case_46_a_cursor_is_of_use_in_its_own_list_alone() {
     let own = app.key(&["tenantry.accounts:read"]).await;
     for caller in [app.bearer(&foreign.key), own] {
         let reply = caller.get(&format!("/v1/accounts?cursor={cursor}")).await;
-        assert!(matches!(reply.refusal().0, 400 | 422), "{}", reply.text);
+        assert_eq!(reply.refusal().0, 400, "{}", reply.text);
     }
-    for query in ["limit=0", "limit=101", "cursor=x'%20OR%201=1", "order=name", "limit=1&limit=2"] {
+    for query in [
+        "limit=0",
+        "limit=101",
+        "limit=1;%20DROP",
+        "cursor=x'%20OR%201=1",
+        "order=name",
+        "limit=1&limit=2",
+    ] {
         let reply = app.owner().get(&format!("/v1/accounts?{query}")).await;
-        assert!(matches!(reply.refusal().0, 400 | 422), "{query}: {}", reply.text);
+        assert_eq!(reply.refusal().0, 400, "{query}: {}", reply.text);
     }
 }
 

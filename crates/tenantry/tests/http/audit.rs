@@ -240,13 +240,13 @@ async fn a_cursor_is_for_the_list_and_the_filters_that_gave_it() {
     let with = |rest: &str| format!("/v1/audit-events?cursor={cursor}{rest}");
     assert_eq!(app.owner().get(&with("&action=account.created")).await.status, StatusCode::OK);
     for rest in ["", "&action=key.revoked", "&action=account.created&actor=x", "&target=x"] {
-        assert_eq!(app.owner().get(&with(rest)).await.refusal().0, 422, "{rest}");
+        assert_eq!(app.owner().get(&with(rest)).await.refusal().0, 400, "{rest}");
     }
     let foreign = app.organization("Foreign").await;
     let theirs = app.bearer(&foreign.key).get(&with("&action=account.created")).await;
-    assert_eq!(theirs.refusal().0, 422);
+    assert_eq!(theirs.refusal().0, 400);
     let verify = format!("/v1/audit-events/verify?cursor={cursor}");
-    assert_eq!(app.owner().get(&verify).await.refusal().0, 422);
+    assert_eq!(app.owner().get(&verify).await.refusal().0, 400);
 }
 
 #[tokio::test]
@@ -261,11 +261,9 @@ async fn what_is_misspelt_lists_nothing() {
         "format=xml",
         "format=csv&limit=1001",
         &long,
+        "acton=x",
+        "actor=a&actor=b",
     ] {
-        let reply = app.owner().get(&format!("/v1/audit-events?{query}")).await;
-        assert_eq!(reply.refusal().0, 422, "{query}");
-    }
-    for query in ["acton=x", "actor=a&actor=b"] {
         let reply = app.owner().get(&format!("/v1/audit-events?{query}")).await;
         assert_eq!(reply.refusal().0, 400, "{query}");
     }

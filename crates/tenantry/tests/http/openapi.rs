@@ -53,6 +53,12 @@ fn a_description_says_who_may_call_and_what_may_be_repeated() {
         let parameters = call["parameters"].as_array().map_or(&[][..], Vec::as_slice);
         let repeatable = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
         assert_eq!(repeatable, route.effect == Effect::Creates, "{} {}", route.method, route.path);
+        // What no call of its kind is spared.
+        let told = |status: &str| !call["responses"][status].is_null();
+        assert!(told("500") && told("503"), "{} {}", route.method, route.path);
+        assert_eq!(told("401"), route.access != Access::Open, "{} {}", route.method, route.path);
+        assert_eq!(told("507"), route.effect != Effect::Reads, "{} {}", route.method, route.path);
+        assert_eq!(told("404"), route.path.contains('{'), "{} {}", route.method, route.path);
     }
 }
 

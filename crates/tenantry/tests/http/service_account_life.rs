@@ -375,7 +375,7 @@ async fn service_accounts_are_listed_in_pages() {
         (app.owner(), format!("{path}?limit=0")),
         (app.owner(), format!("{path}?limit=101")),
     ] {
-        assert_refused(&caller.get(&path).await, 422, "validation_failed");
+        assert_refused(&caller.get(&path).await, 400, "invalid_parameter");
     }
     assert_eq!(app.owner().get(&format!("{path}?name=x")).await.refusal().0, 400);
 }

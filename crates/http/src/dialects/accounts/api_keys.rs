@@ -14,6 +14,7 @@ use tenantry_core::credentials::{Credential, CredentialStatus};
 use tenantry_core::error::{Error, Kind};
 use tenantry_core::ids::CredentialId;
 use tenantry_core::text::Name;
+use utoipa::ToSchema;
 
 /// A key of the caller's own account or of one below it, without its secret.
 pub(crate) async fn find(
@@ -30,23 +31,30 @@ pub(crate) async fn find(
     Ok(reply::json(StatusCode::OK, MEDIA, &encode(&key)?))
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyDocument)]
+pub(crate) struct Document<'a> {
     data: Key<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyResource)]
 struct Key<'a> {
     r#type: &'static str,
     id: String,
     attributes: Attributes<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyAttributes)]
 struct Attributes<'a> {
+    #[schema(required)]
     name: Option<&'a str>,
+    #[schema(required, format = DateTime)]
     last_used_at: Option<String>,
+    #[schema(required, format = DateTime)]
     revoked_at: Option<String>,
+    #[schema(format = DateTime)]
     inserted_at: String,
 }
 

@@ -120,12 +120,19 @@ struct Attributes<'a> {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what is read and written by name")]
 pub(crate) struct AccountProfileAttributes {
+    #[schema(max_length = 200)]
     company: Option<String>,
+    #[schema(max_length = 200)]
     vat: Option<String>,
+    #[schema(max_length = 200)]
     country: Option<String>,
+    #[schema(max_length = 200)]
     address: Option<String>,
+    #[schema(max_length = 200)]
     city: Option<String>,
+    #[schema(max_length = 200)]
     state: Option<String>,
+    #[schema(max_length = 200)]
     zip_code: Option<String>,
 }
 

@@ -164,6 +164,7 @@ fn describe_core(error: &Error) -> Description {
         Error::Invalid(_) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed")
         }
+        Error::Parameter(_) => (StatusCode::BAD_REQUEST, "invalid_parameter", "Bad request"),
         Error::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request", "Bad request"),
         Error::Conflict(Conflict::IdempotencyKeyReused) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency-Key reused")

@@ -23,15 +23,26 @@ pub(super) fn parse_id(text: &str) -> Result<ServiceAccountId, Error> {
     ServiceAccountId::parse_dialect(text).map_err(|_| Error::NotFound(Kind::ServiceAccount))
 }
 
-/// The contract's reply.
+/// The contract's reply about one service account.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ServiceAccountsReply)]
-pub(crate) struct Envelope<T> {
+pub(crate) struct Envelope<'a> {
+    success: bool,
+    message: &'static str,
+    data: Data<'a>,
+    #[schema(format = DateTime)]
+    timestamp: String,
+}
+
+/// The contract's reply about a page of them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAccountsListReply)]
+pub(crate) struct ListEnvelope<'a> {
     pub(super) success: bool,
     pub(super) message: &'static str,
-    pub(super) data: T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) pagination: Option<Pagination>,
+    pub(super) data: Vec<Data<'a>>,
+    pub(super) pagination: Pagination,
+    #[schema(format = DateTime)]
     pub(super) timestamp: String,
 }
 
@@ -53,10 +64,12 @@ pub(crate) struct Data<'a> {
     id: String,
     name: &'a str,
     client_id: &'a str,
+    #[schema(required)]
     client_secret: Option<&'a str>,
     r#type: &'static str,
     status: &'static str,
     permissions: Vec<&'a str>,
+    #[schema(format = DateTime)]
     created_at: String,
     created_by: Person<'a>,
     tenant: Tenant<'a>,
@@ -65,14 +78,18 @@ pub(crate) struct Data<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ServiceAccountCreator)]
 struct Person<'a> {
+    #[schema(format = "uuid")]
     id: String,
+    #[schema(required)]
     name: Option<&'a str>,
+    #[schema(required)]
     email: Option<&'a str>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = ServiceAccountTenant)]
 struct Tenant<'a> {
+    #[schema(format = "uuid")]
     id: String,
     name: &'a str,
 }
@@ -124,6 +141,6 @@ fn envelope<'a>(
     message: &'static str,
     data: Data<'a>,
     at: Timestamp,
-) -> Result<Envelope<Data<'a>>, Error> {
-    Ok(Envelope { success: true, message, data, pagination: None, timestamp: time(at)? })
+) -> Result<Envelope<'a>, Error> {
+    Ok(Envelope { success: true, message, data, timestamp: time(at)? })
 }

@@ -1,6 +1,6 @@
 //! `GET /api/v1/admin/service-account`
 
-use super::envelope::{self, Envelope, Pagination};
+use super::envelope::{self, ListEnvelope, Pagination};
 use super::tenant::Administrator;
 use crate::app::AppState;
 use crate::query::{Query, whole_number};
@@ -24,15 +24,15 @@ pub(crate) async fn list(
     let tenant = context.actor.organization()?;
     let page = state.plane.list_numbered_service_accounts(&context, tenant, asked).await?;
     let data = page.items.iter().map(|item| envelope::encode(item, None));
-    let envelope = Envelope {
+    let envelope = ListEnvelope {
         success: true,
         message: "Service accounts retrieved successfully",
         data: data.collect::<Result<Vec<_>, Error>>()?,
-        pagination: Some(Pagination {
+        pagination: Pagination {
             page: asked.number(),
             page_size: asked.size(),
             has_more: page.more,
-        }),
+        },
         timestamp: envelope::time(state.plane.clock().now())?,
     };
     Ok(reply::json(StatusCode::OK, reply::JSON, &envelope))

@@ -25,6 +25,7 @@ pub(crate) fn render(refusal: &Refusal, now: Timestamp) -> Response {
         Refusal::Core(error) => match &**error {
             error @ Error::SecretAlreadyDelivered { .. } => Some(error.to_string()),
             Error::Invalid(violations) => violations.first().map(name),
+            Error::Parameter(violation) => Some(name(violation)),
             _ => None,
         },
         _ => None,
@@ -95,7 +96,7 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::AmbiguousCredentials => invalid("Ambiguous credentials"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "Insufficient permissions", "FORBIDDEN"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found", "INVALID_REQUEST"),
-        Error::Invalid(_) => invalid("Invalid request"),
+        Error::Invalid(_) | Error::Parameter(_) => invalid("Invalid request"),
         Error::Malformed(message) => invalid(message),
         Error::Conflict(Conflict::IdempotencyKeyReused) => {
             invalid("Idempotency-Key was used with another body")

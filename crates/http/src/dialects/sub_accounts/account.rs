@@ -15,6 +15,7 @@ use tenantry_core::error::{Error, Kind, Problem};
 use tenantry_core::ids::AccountId;
 use tenantry_core::json::Json;
 use tenantry_core::text::Name;
+use utoipa::ToSchema;
 
 /// A sub-account, with the fields of its creation and without its secrets.
 pub(crate) async fn find(
@@ -54,9 +55,13 @@ pub(super) fn parse(id: &str) -> Result<AccountId, Error> {
     AccountId::parse_uuid(id).map_err(|_| Error::NotFound(Kind::Account))
 }
 
-#[derive(Serialize)]
-struct Done {
+/// What became of a sub-account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountChanged)]
+pub(crate) struct Done {
+    /// `success`
     message: &'static str,
+    /// `updated` or `deleted`
     state: &'static str,
 }
 

@@ -142,21 +142,32 @@ fn decode_database(body: &Json, violations: &mut Vec<Violation>) -> Option<NewDa
 
 /// All fields of the contract, in its order.
 #[derive(Serialize, ToSchema)]
-#[schema(as = CreatedSubAccount)]
+#[schema(as = SubAccount)]
 pub(crate) struct Reply<'a> {
+    #[schema(format = "uuid")]
     id: String,
     name: &'a str,
+    #[schema(format = "uuid")]
     user_id: String,
+    #[schema(format = "uuid")]
     organization_id: String,
+    #[schema(required)]
     api_key: Option<&'a str>,
     multi_tenant: bool,
+    #[schema(required)]
     db_host: Option<&'a str>,
+    #[schema(required)]
     db_name: Option<&'a str>,
+    #[schema(required)]
     db_port: Option<&'a str>,
+    #[schema(required)]
     db_user: Option<&'a str>,
+    #[schema(required)]
     db_password: Option<&'a str>,
     allow_concurrent_calls: u32,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 

@@ -12,14 +12,22 @@ use serde::Serialize;
 use tenantry_core::accounts::{ListedSubAccount, SubAccountsAsked};
 use tenantry_core::error::Error;
 use tenantry_core::secrets::Start;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Item<'a> {
+/// A sub-account of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedSubAccount)]
+pub(crate) struct Item<'a> {
+    #[schema(format = "uuid")]
     id: String,
     name: &'a str,
+    #[schema(format = "uuid")]
     organization_id: String,
     /// Secrets are shown once, where they are made.
+    #[schema(required)]
     api_key: Option<&'a str>,
+    /// The first characters of its key, where it has one.
+    #[schema(required)]
     api_key_start: Option<&'a str>,
     multi_tenant: bool,
     allow_concurrent_calls: u32,

@@ -10,20 +10,30 @@ use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::accounts::ConcurrentCalls;
 use tenantry_core::text::{Line, Name};
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Me<'a> {
+/// Who is behind a key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserMe)]
+pub(crate) struct Me<'a> {
+    #[schema(format = "uuid")]
     id: String,
+    #[schema(required)]
     name: Option<&'a str>,
+    #[schema(required)]
     email: Option<&'a str>,
     /// Money is not the plane's.
+    #[schema(required)]
     wallet: Option<u64>,
     concurrency: Concurrency,
 }
 
-#[derive(Serialize)]
+/// Calls that the account may have at once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserConcurrency)]
 struct Concurrency {
     /// Null where nothing caps the account.
+    #[schema(required)]
     max: Option<u32>,
     /// Calls are counted by their leases, of which there are none yet.
     current: u32,

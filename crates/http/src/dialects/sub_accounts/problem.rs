@@ -16,20 +16,23 @@ pub(crate) struct Body<'a> {
 }
 
 /// A body that names nothing to change, in the contract's own words.
-#[derive(Serialize)]
-struct NoValidFields {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountsNoValidFields)]
+pub(crate) struct NoValidFields {
     error: &'static str,
     status: &'static str,
 }
 
 /// More concurrent calls than the account has to give, in the contract's own words.
-#[derive(Serialize)]
-struct ConcurrencyExceeded {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountsConcurrencyExceeded)]
+pub(crate) struct ConcurrencyExceeded {
     message: &'static str,
     details: ConcurrencyDetails,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountsConcurrencyDetails)]
 struct ConcurrencyDetails {
     requested: u32,
     available: u32,
@@ -87,6 +90,9 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         Error::Forbidden(denial) => (StatusCode::FORBIDDEN, denied(denial)),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
         Error::Invalid(violations) => return (StatusCode::BAD_REQUEST, sentences(violations)),
+        Error::Parameter(violation) => {
+            return (StatusCode::BAD_REQUEST, sentences(std::slice::from_ref(violation)));
+        }
         Error::Malformed(problem) => (StatusCode::BAD_REQUEST, *problem),
         Error::Conflict(Conflict::IdempotencyKeyReused) => {
             (StatusCode::BAD_REQUEST, "Idempotency-Key was used with another body")

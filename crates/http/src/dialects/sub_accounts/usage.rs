@@ -19,14 +19,18 @@ use std::time::Duration;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::Error;
 use tenantry_core::usage::{AskedPeriod, Period};
+use utoipa::ToSchema;
 
 /// From a day's first second to its last.
 const TO_ITS_END: Duration = Duration::from_secs(24 * 60 * 60 - 1);
 
 /// Sums over a period; costs are in cents, durations in seconds.
-#[derive(Serialize)]
-struct Usage {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccountUsage)]
+pub(crate) struct Usage {
+    #[schema(format = DateTime)]
     from: String,
+    #[schema(format = DateTime)]
     to: String,
     total_records: u64,
     total_duration: u64,
@@ -40,10 +44,12 @@ struct Usage {
 }
 
 /// One sub-account's usage among others.
-#[derive(Serialize)]
-struct UsageOf<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedSubAccountUsage)]
+pub(crate) struct UsageOf<'a> {
     #[serde(flatten)]
     usage: Usage,
+    #[schema(format = "uuid")]
     sub_account_id: String,
     sub_account_name: &'a str,
 }

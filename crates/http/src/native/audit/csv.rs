@@ -7,7 +7,7 @@ use super::reply;
 use tenantry_core::audit::StoredAuditEvent;
 use tenantry_core::error::Error;
 
-pub(super) const MEDIA: &str = "text/csv; charset=utf-8; header=present";
+pub(crate) const MEDIA: &str = "text/csv; charset=utf-8; header=present";
 
 const HEAD: [&str; 10] = [
     "id",

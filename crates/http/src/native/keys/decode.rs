@@ -17,7 +17,7 @@ use tenantry_core::text::{Metadata, Name};
 pub(super) fn new_key(body: api::CreateKey<'_>) -> Result<NewKey, Error> {
     let mut violations = Violations(Vec::new());
     let format = body.format.and_then(|word| {
-        violations.take("format", KeyFormat::parse_key(&word).ok_or(Problem::Malformed))
+        violations.take("format", KeyFormat::parse_made(&word).ok_or(Problem::Malformed))
     });
     let name = body.name.and_then(|text| violations.take("name", Name::parse(&text)));
     let permissions = match body.permissions {

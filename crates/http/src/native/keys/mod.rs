@@ -188,10 +188,14 @@ pub(crate) fn encode_keys(page: &Page<Credential>) -> Result<List<api::Key<'_>>,
 }
 
 fn encode_rotated(rotated: &RotatedKey) -> Result<api::RotatedKey<'_>, Error> {
+    let effective = rotated.effective.map(encode_effective).transpose()?;
+    let (revision, effective_everywhere_by) =
+        effective.map(|it| (it.revision, it.effective_everywhere_by)).unzip();
     Ok(api::RotatedKey {
         key: encode_created_key(&rotated.key, &rotated.secret)?,
         superseded: encode_key(&rotated.superseded)?,
-        effective: rotated.effective.map(encode_effective).transpose()?,
+        revision,
+        effective_everywhere_by,
     })
 }
 

@@ -1,0 +1,95 @@
+//! `/v1/keys` and `/v1/accounts/{id}/keys`
+
+use super::page;
+use crate::openapi::part::{Caller, Part};
+use crate::openapi::values::flag;
+use crate::reply::JSON;
+use tenantry_api::keys::{
+    CreateKey, Effective, ImportKeys, ImportedKeys, Key, RotateKey, RotatedKey, UpdateKey, Verdict,
+    Verify,
+};
+use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
+
+pub(super) fn describe(part: &mut Part) {
+    verification(part);
+    life(part);
+    ends(part);
+}
+
+fn verification(part: &mut Part) {
+    part.call(Post, "/v1/keys/verify", (Caller::Key, "May this key do this, now?"), |call| {
+        call.about(
+            "Always 200 when the question was understood; `code` says why not. A key of a tree \
+             that is not the caller's is NOT_FOUND.",
+        )
+        .takes::<Verify<'_>>(JSON)
+        .gives::<Verdict<'_>>(200, JSON, "The verdict")
+        .refuses(&[(501, "A lease is asked for")])
+    });
+    part.call(
+        Post,
+        "/v1/keys/import",
+        (Caller::Key, "Take over keys of another system by their hashes"),
+        |call| {
+            call.takes::<ImportKeys<'_>>(JSON)
+                .gives::<ImportedKeys>(200, JSON, "An answer for each, in its place")
+                .repeatable()
+        },
+    );
+}
+
+fn life(part: &mut Part) {
+    part.call(
+        Post,
+        "/v1/accounts/{id}/keys",
+        (Caller::Key, "Make a further key of an account"),
+        |call| {
+            call.about("No key makes one that has more than it or outlives it.")
+                .takes::<CreateKey<'_>>(JSON)
+                .gives::<Key<'_>>(201, JSON, "The key, and its secret, shown once")
+                .repeatable()
+        },
+    );
+    part.call(Get, "/v1/accounts/{id}/keys", (Caller::Key, "List an account's keys"), |call| {
+        page::<Key<'_>>(call, "A page, oldest first; revoked and expired ones included")
+    });
+    part.call(Get, "/v1/keys/{id}", (Caller::Key, "Read a key"), |call| {
+        call.gives::<Key<'_>>(200, JSON, "The key, without its secret")
+    });
+    part.call(Patch, "/v1/keys/{id}", (Caller::Key, "Change a key"), |call| {
+        call.about("What is not named stays as it is. No key gives one more than it has itself.")
+            .takes::<UpdateKey<'_>>(JSON)
+            .waits()
+            .gives::<Key<'_>>(200, JSON, "The key as it is then")
+            .changes()
+    });
+    part.call(Post, "/v1/keys/{id}/rotate", (Caller::Key, "Give a key another secret"), |call| {
+        call.about(
+            "A new key of the same line, with all that the old one had. The old one goes on \
+                 for `grace_seconds`, and never longer than it would have.",
+        )
+        .takes::<RotateKey>(JSON)
+        .waits()
+        .gives::<RotatedKey<'_>>(201, JSON, "Both keys, and the new one's secret, shown once")
+        .repeatable()
+    });
+}
+
+fn ends(part: &mut Part) {
+    for (method, path) in [(Post, "/v1/keys/{id}/revoke"), (Delete, "/v1/keys/{id}")] {
+        part.call(method, path, (Caller::Key, "End a key for good"), |call| {
+            call.query("lineage", flag(), "End also what rotations made of it, and it of")
+                .waits()
+                .gives::<Effective>(200, JSON, "By when it holds on every node")
+                .changes()
+        });
+    }
+    for (path, summary) in [
+        ("/v1/keys/{id}/disable", "Switch a key off for now"),
+        ("/v1/keys/{id}/enable", "Switch a key on again"),
+    ] {
+        part.call(Post, path, (Caller::Key, summary), |call| {
+            call.waits().gives::<Effective>(200, JSON, "By when it holds on every node").changes()
+        });
+    }
+}
