@@ -90,7 +90,7 @@ impl Transport {
         body: &impl Serialize,
     ) -> Result<T> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::Answer(error.to_string()))?;
-        let key: String = rng::draw::<16>(&SystemRng).iter().map(|b| format!("{b:02x}")).collect();
+        let key = format!("{:032x}", u128::from_be_bytes(rng::draw(&SystemRng)));
         let mut attempt = 1;
         loop {
             let sent = self.send(Method::POST, path, organization, body.clone(), Some(&key)).await;

@@ -12,6 +12,7 @@ use tenantry_http::{Effect, ROUTES};
 
 const HEADER: &str = "idempotency-key";
 const KEY: &str = "9b2d7c1e-4f60-4c3a-8a55-0d1e2f3a4b5c";
+const OTHER: &str = "another-key-of-30-characters!!";
 
 /// A call that creates something: its caller, route, body, and where its reply has a secret.
 struct Call<'a> {
@@ -142,7 +143,6 @@ async fn a_request_that_is_sent_again_has_the_same_reply_and_creates_nothing_mor
             assert_eq!(again.header("idempotent-replayed"), "true");
         }
         assert_eq!(rows(&app), before, "{}", call.route);
-        const OTHER: &str = "another-key-of-30-characters!!";
         call.prepare(OTHER).await;
         let other = call.send(OTHER).await;
         assert_ne!(other.text_at(call.secret), first.text_at(call.secret), "{}", call.route);

@@ -372,7 +372,7 @@ fn put_back(chance: &Chance, table: &str) -> String {
 
 #[tokio::test]
 async fn case_100_every_change_by_sql_is_named_and_the_untouched_trail_is_clean() {
-    let prepared = prepare().await;
+    let prepared = Box::pin(prepare()).await;
     let untouched = verify(&prepared, "", true);
     assert_eq!(untouched.findings.wrong, 0, "{untouched:?}");
     let mut changes = 0;
@@ -394,7 +394,7 @@ async fn case_100_every_change_by_sql_is_named_and_the_untouched_trail_is_clean(
 /// The test can see what the copy is for: without it a store that was set back whole is clean.
 #[tokio::test]
 async fn a_store_that_was_set_back_whole_is_named_by_the_copy_alone() {
-    let prepared = prepare().await;
+    let prepared = Box::pin(prepare()).await;
     let older = |with_copy: bool| {
         fs::copy(prepared.file("older.db"), prepared.file("newest.db")).expect("set back");
         verify(&prepared, "", with_copy)

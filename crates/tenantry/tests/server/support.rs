@@ -40,14 +40,14 @@ impl Running {
         let dir = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&SqliteOptions::new(dir.path(), SystemClock.now()));
         let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
-        let plane = Plane::new(Parts {
+        let plane = Arc::new(Plane::new(Parts {
             store: Arc::new(store.expect("a store")),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             secrets: Secrets::new(&material),
             realms: Realms::new(&material, false, Vec::new()).expect("the built-in realm"),
             policy: Policy { cache_entries: 1000, ..Policy::default() },
-        });
+        }));
         let context = Context {
             actor: Actor::Operator(OperatorActor { organization: None }),
             request_id: "test".into(),
@@ -62,7 +62,7 @@ impl Running {
             plane.initialize(&context, new, Once::unkept()).await.expect("an organization");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let app = App::new(Arc::new(plane), Options::default());
+        let app = App::new(plane, Options::default());
         // Ends with the test's runtime.
         tokio::spawn(server::serve_network(app, listener, network, std::future::pending()));
         Self { address, key: created.secret.reveal().to_owned(), _dir: dir }
