@@ -150,7 +150,7 @@ pub struct RotatedKey<'a> {
 }
 
 /// Body of `POST /v1/keys/verify`: `key`, or `client_id` and `client_secret`.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize)]
 pub struct Verify<'a> {
     /// An API key.
     #[serde(borrow)]
@@ -162,13 +162,11 @@ pub struct Verify<'a> {
     #[serde(borrow)]
     pub client_secret: Option<std::borrow::Cow<'a, str>>,
     /// What it must be allowed to do.
-    #[schema(max_items = 64)]
     pub permissions: Option<Vec<String>>,
     /// Where the request came from.
     pub ip: Option<String>,
     /// Asks for a lease too.
     #[serde(borrow)]
-    #[schema(value_type = Option<Value>)]
     pub lease: Option<&'a RawValue>,
 }
 

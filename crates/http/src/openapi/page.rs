@@ -47,7 +47,7 @@ struct Body {
 struct Reply {
     status: String,
     about: String,
-    schema: Option<String>,
+    bodies: Vec<Body>,
 }
 
 struct Schema {
@@ -103,17 +103,11 @@ impl Call {
             required: parameter["required"] == true,
             about: text(&parameter["description"]),
         });
-        let bodies = operation["requestBody"]["content"].as_object().into_iter().flatten();
-        let mut bodies =
-            bodies.map(|(media, body)| Body { media: media.clone(), schema: schema_name(body) });
         let replies = operation["responses"].as_object().into_iter().flatten();
         let replies = replies.map(|(status, reply)| Reply {
             status: status.clone(),
             about: text(&reply["description"]),
-            schema: reply["content"]
-                .as_object()
-                .and_then(|content| content.values().next())
-                .and_then(schema_name),
+            bodies: bodies(&reply["content"]),
         });
         Self {
             id: text(&operation["operationId"]),
@@ -127,10 +121,18 @@ impl Call {
                 _ => "anybody",
             },
             parameters: parameters.collect(),
-            body: bodies.next(),
+            body: bodies(&operation["requestBody"]["content"]).into_iter().next(),
             replies: replies.collect(),
         }
     }
+}
+
+/// A body for each media type.
+fn bodies(content: &Value) -> Vec<Body> {
+    let bodies = content.as_object().into_iter().flatten();
+    let body =
+        |(media, body): (&String, _)| Body { media: media.clone(), schema: schema_name(body) };
+    bodies.map(body).collect()
 }
 
 fn schema_name(content: &Value) -> Option<String> {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn,
 };
-use utoipa::openapi::schema::{Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayItems, Schema, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Paths, Ref, RefOr, Required};
 
@@ -99,6 +99,19 @@ impl Part {
             words.push(Value::Null);
         }
         text.enum_values = Some(words);
+    }
+
+    /// Says of which form the entries of every list called `property` are.
+    pub(super) fn shape_entries(&mut self, property: &str, pattern: &str) {
+        for schema in self.schemas.values_mut() {
+            if let RefOr::T(Schema::Object(object)) = schema
+                && let Some(RefOr::T(Schema::Array(list))) = object.properties.get_mut(property)
+                && let ArrayItems::RefOrSchema(entry) = &mut list.items
+                && let RefOr::T(Schema::Object(entry)) = &mut **entry
+            {
+                entry.pattern = Some(pattern.to_owned());
+            }
+        }
     }
 
     /// One call.

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::part::{Caller, Part};
-use super::values::{number, text};
+use super::values::{number, time_or_day};
 use crate::dialects::sub_accounts::account::Done;
 use crate::dialects::sub_accounts::create::Reply as SubAccount;
 use crate::dialects::sub_accounts::list::Item;
@@ -133,9 +133,8 @@ fn numbered(call: Call<'_>) -> Call<'_> {
     )
 }
 
-/// Times are looked at for their characters before anything else, so any text is taken here.
 fn period(call: Call<'_>) -> Call<'_> {
     call.about("Calls are not metered yet: the sums are zero. At most 32 days at once.")
-        .query("from", text(1, 64), "A time or a day (UTC); the start of the month unless given")
-        .query("to", text(1, 64), "A time or a day (UTC); the end of today unless given")
+        .query("from", time_or_day(), "A time or a day (UTC); the start of the month unless given")
+        .query("to", time_or_day(), "A time or a day (UTC); the end of today unless given")
 }

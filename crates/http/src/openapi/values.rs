@@ -1,7 +1,12 @@
 //! Schemas of parameters.
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
+
+/// `resource:action`. Of Tenantry's own resources there are only some.
+pub(super) const PERMISSION: &str = r"^(\*|tenantry\.\*|[a-z0-9_.-]{1,64}):(\*|[a-z0-9_.-]{1,64})$";
 
 fn of(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::new(kind))
@@ -26,6 +31,13 @@ pub(super) fn word<const N: usize>(words: [&str; N]) -> RefOr<Schema> {
 pub(super) fn time() -> RefOr<Schema> {
     let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
     RefOr::T(of(Type::String).format(Some(format)).into())
+}
+
+/// A time, RFC 3339, or a day.
+pub(super) fn time_or_day() -> RefOr<Schema> {
+    let format = SchemaFormat::KnownFormat(KnownFormat::Date);
+    let day = of(Type::String).format(Some(format));
+    RefOr::T(OneOfBuilder::new().item(time()).item(day).into())
 }
 
 /// A UUID.

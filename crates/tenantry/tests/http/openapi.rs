@@ -104,6 +104,12 @@ async fn the_page_shows_every_call_and_asks_no_other_host_for_anything() {
     for ((method, path), call) in described(&whole) {
         let id = call["operationId"].as_str().expect("an id");
         assert!(reply.text.contains(&format!("id=\"{id}\"")), "{method} {path}");
+        // And what it takes and answers, by links that lead somewhere.
+        for name in call.to_string().split("#/components/schemas/").skip(1) {
+            let name = name.split('"').next().expect("a name");
+            assert!(reply.text.contains(&format!("href=\"#schema-{name}\"")), "{name}");
+            assert!(reply.text.contains(&format!("id=\"schema-{name}\"")), "{name}");
+        }
     }
     for foreign in ["http:", "https:", "//", "src=", "@import", "url("] {
         assert!(!reply.text.contains(foreign), "{foreign} in the page");

@@ -6,9 +6,56 @@ use crate::openapi::values::flag;
 use crate::reply::JSON;
 use tenantry_api::keys::{
     CreateKey, Effective, ImportKeys, ImportedKeys, Key, RotateKey, RotatedKey, UpdateKey, Verdict,
-    Verify,
 };
+use utoipa::ToSchema;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
+
+/// A question about a credential: an API key, or a service account by one of its secrets.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes which members of the API's struct belong together")]
+enum Verify {
+    Key(VerifyKey),
+    Client(VerifyClient),
+}
+
+/// May this key do this?
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes which members of the API's struct belong together")]
+struct VerifyKey {
+    /// An API key.
+    key: String,
+    #[schema(inline)]
+    #[serde(flatten)]
+    asked: Asked,
+}
+
+/// May this service account do this?
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes which members of the API's struct belong together")]
+struct VerifyClient {
+    /// A service account's client id.
+    client_id: String,
+    /// One of its secrets.
+    client_secret: String,
+    #[schema(inline)]
+    #[serde(flatten)]
+    asked: Asked,
+}
+
+/// What is asked of either.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes which members of the API's struct belong together")]
+struct Asked {
+    /// What it must be allowed to do.
+    #[schema(max_items = 64)]
+    permissions: Option<Vec<String>>,
+    /// Where the request came from.
+    ip: Option<String>,
+    /// Asks for a lease too: not served yet.
+    #[schema(value_type = Option<Object>)]
+    lease: Option<()>,
+}
 
 pub(super) fn describe(part: &mut Part) {
     verification(part);
@@ -22,7 +69,7 @@ fn verification(part: &mut Part) {
             "Always 200 when the question was understood; `code` says why not. A key of a tree \
              that is not the caller's is NOT_FOUND.",
         )
-        .takes::<Verify<'_>>(JSON)
+        .takes::<Verify>(JSON)
         .gives::<Verdict<'_>>(200, JSON, "The verdict")
         .refuses(&[(501, "A lease is asked for")])
     });

@@ -1,6 +1,7 @@
 //! Words of which a text is one. The rules know them, the API's own structs do not.
 
 use crate::openapi::part::Part;
+use crate::openapi::values::PERMISSION;
 use tenantry_core::accounts::AccountStatus;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::credentials::CredentialStatus;
@@ -24,6 +25,7 @@ pub(super) fn close(part: &mut Part) {
     part.close("ServiceAccount", "status", shown.map(ServiceAccountStatus::as_str));
     // Members and the operator ask over other ways than a network's.
     part.close("WhoAmI", "kind", [Kind::ApiKey, Kind::PlatformKey].map(Kind::as_str));
+    part.shape_entries("permissions", PERMISSION);
     part.close("ForeignHash", "algorithm", ALGORITHMS);
 }
 
