@@ -6,6 +6,7 @@
 
 mod bench;
 mod build_facts;
+mod contract_fuzz;
 mod deny;
 mod faults;
 mod fuzz;
@@ -29,6 +30,8 @@ usage: cargo xtask <task>
                         the fault tests, or those of one name; --long with the release binary and large numbers
   fuzz [--seconds N] [--seed N] [TARGET]
                         the fuzz targets, an hour each unless told otherwise
+  contract-fuzz [--long] [--cases N] [--seed N]
+                        requests drawn from /openapi.json to a server, whose replies are to be what it says
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
   bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         ["test", name] => test::run(&root, Some(name)),
         ["faults", words @ ..] => faults::run(&root, words),
         ["fuzz", words @ ..] => fuzz::run(&root, words),
+        ["contract-fuzz", words @ ..] => contract_fuzz::run(&root, words),
         ["build-facts"] => build_facts::count(&root),
         ["build-facts", "--timed"] => build_facts::count_and_time(&root),
         ["bench", arguments @ ..] => bench::measure(&root, arguments),

@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 
 use crate::TaskResult;
+use crate::contract_fuzz;
 use crate::process::{self, cargo};
 use crate::tools::curl;
 
@@ -14,9 +15,10 @@ const CURL: &str = "TENANTRY_TEST_CURL";
 pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
     let tools = root.join("target/tools");
     let path = env::var_os("PATH").unwrap_or_default();
+    let ci = env::var_os("CI").is_some_and(|ci| ci == "true");
     let curl = match curl::prepare(&path, &tools) {
         Ok(curl) => Some(curl),
-        Err(error) if env::var_os("CI").is_some_and(|ci| ci == "true") => {
+        Err(error) if ci => {
             return Err(format!(
                 "curl cannot be had, and with CI=true no test is left out: {error}"
             )
@@ -45,5 +47,9 @@ pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
     // Traces are in no other build.
     let mut command = cargo(root);
     command.args(["test", "--package", "tenantry", "--features", "otel", "--lib"]);
-    process::run(command.args(["--test", "traces"]).args(name))
+    process::run(command.args(["--test", "traces"]).args(name))?;
+    match name {
+        None => contract_fuzz::run_short(root, ci),
+        Some(_) => Ok(()),
+    }
 }

@@ -4,3 +4,4 @@
 mod debian;
 
 pub(crate) mod curl;
+pub(crate) mod python;
