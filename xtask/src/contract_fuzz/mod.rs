@@ -41,15 +41,29 @@ struct Caller<'a> {
     tags: &'a [&'static str],
     phases: &'static str,
     headers: Vec<String>,
+    /// The id of the key that it calls with.
+    own: String,
+    /// Cases that are drawn for each call, where the usual number would be the same ones again.
+    cases: Option<&'static str>,
 }
 
 impl<'a> Caller<'a> {
     const fn new(who: &'static str, tags: &'a [&'static str], phases: &'static str) -> Self {
-        Self { who, tags, phases, headers: Vec::new() }
+        Self { who, tags, phases, headers: Vec::new(), own: String::new(), cases: None }
     }
 
-    fn with(mut self, header: &str) -> Self {
-        self.headers.push(header.to_owned());
+    fn with(mut self, header: String) -> Self {
+        self.headers.push(header);
+        self
+    }
+
+    const fn of_cases(mut self, cases: &'static str) -> Self {
+        self.cases = Some(cases);
+        self
+    }
+
+    fn of_key(mut self, id: String) -> Self {
+        self.own = id;
         self
     }
 }
@@ -115,43 +129,51 @@ fn fuzz(root: &Path, packages: &Packages, asked: &Asked<'_>) -> TaskResult {
     }
     fs::create_dir_all(&folder)?;
     let server = Server::start(&root.join("target/debug/tenantry"), &folder)?;
-    let master = server.master_key()?;
-    let own = server.key_id(&master)?;
-    let account = server.sub_account_key(&master)?;
-    let token = server.admin_token()?;
-    let bearer = |key: &str| format!("Authorization: Bearer {key}");
-    let tenant = format!("x-tenantid: {}", server.organization());
-    let ours = root.join(FOLDER);
-    for caller in [
-        Caller::new("a master key", &KEYS, ALL).with(&bearer(&master)),
-        Caller::new("an administrator", &MEMBERS, ALL).with(&bearer(&token)).with(&tenant),
-        Caller::new("a sub-account's key", &KEYS, DRAWN).with(&bearer(&account)),
-        Caller::new("nobody", &[KEYS[0], KEYS[1], KEYS[2], MEMBERS[0]], DRAWN),
-    ] {
+    let run = |caller: &Caller<'_>| {
         println!("\n== as {}", caller.who);
         let mut command = packages.module("schemathesis.cli");
-        command.current_dir(&folder);
+        let ours = root.join(FOLDER);
         command.env("SCHEMATHESIS_HOOKS", ours.join("hooks.py"));
-        command.env("TENANTRY_FUZZ_OWN_KEY", &own);
-        command.arg("--config-file").arg(ours.join("schemathesis.toml"));
-        configure(&mut command, asked);
-        command.args(["--phases", caller.phases]);
-        command.args(caller.headers.iter().flat_map(|header| ["--header", header]));
-        command.args(caller.tags.iter().flat_map(|tag| ["--include-tag", tag]));
-        process::run(command.arg(format!("{}/openapi.json", server.url())))?;
-    }
-    // Had it lost its key, most of what was asked would have been refused at the door.
+        command.env("TENANTRY_FUZZ_OWN_KEY", &caller.own);
+        command.current_dir(&folder).arg("--config-file").arg(ours.join("schemathesis.toml"));
+        configure(&mut command, asked, caller);
+        process::run(command.arg(format!("{}/openapi.json", server.url())))
+    };
+    let bearer = |key: &str| format!("Authorization: Bearer {key}");
+
+    let master = server.master_key()?;
+    let own = server.key_id(&master)?;
+    run(&Caller::new("a master key", &KEYS, ALL).with(bearer(&master)).of_key(own))?;
+
+    let tenant = format!("x-tenantid: {}", server.organization());
+    let token = bearer(&server.admin_token()?);
+    let headers = [token, tenant, "realmname: local".to_owned()];
+    run(&headers.into_iter().fold(Caller::new("an administrator", &MEMBERS, ALL), Caller::with))?;
+
+    // Made now: the master key has closed whatever accounts it met.
+    let key = server.sub_account_key(&master)?;
+    let own = server.key_id(&key)?;
+    run(&Caller::new("a sub-account's key", &KEYS, DRAWN).with(bearer(&key)).of_key(own))?;
+
+    let all = [KEYS[0], KEYS[1], KEYS[2], MEMBERS[0]];
+    run(&Caller::new("nobody", &all, DRAWN).of_cases("1"))?;
+    // Had they lost their keys, most of what they asked would have been refused at the door.
     server.key_id(&master)?;
+    server.key_id(&key)?;
     server.stop()
 }
 
-fn configure(command: &mut Command, asked: &Asked<'_>) {
-    command.args(["run", "--checks", CHECKS, "--max-examples", asked.cases]);
+fn configure(command: &mut Command, asked: &Asked<'_>, caller: &Caller<'_>) {
+    let cases = caller.cases.unwrap_or(asked.cases);
+    command.args(["run", "--checks", CHECKS, "--max-examples", cases]);
     // Wrong credentials are counted, and answered late beyond a number: callers have theirs.
     command.args(["--continue-on-failure", "--generation-with-security-parameters", "false"]);
     // What it keeps between runs would make one run differ from the next.
     command.args(["--generation-database", "none", "--warnings", "off", "--no-color"]);
     command.args(asked.seed.iter().flat_map(|seed| ["--seed", seed]));
+    command.args(["--phases", caller.phases]);
+    command.args(caller.headers.iter().flat_map(|header| ["--header", header]));
+    command.args(caller.tags.iter().flat_map(|tag| ["--include-tag", tag]));
 }
 
 #[cfg(test)]

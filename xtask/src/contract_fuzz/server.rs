@@ -32,7 +32,10 @@ impl Server {
         let (data, log) = (folder.join("data"), folder.join("server.log"));
         let file = File::create(&log)?;
         let process = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"])
+            // Many, so that more than the first few creates are carried out.
+            .args(["--keys-per-account-max", "10000", "--service-accounts-max", "10000"])
+            .arg("--data-dir")
             .arg(&data)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

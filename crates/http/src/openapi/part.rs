@@ -102,14 +102,12 @@ impl Part {
     }
 
     /// Says of which form the entries of every list called `property` are.
-    pub(super) fn shape_entries(&mut self, property: &str, pattern: &str) {
+    pub(super) fn shape_entries(&mut self, property: &str, form: &RefOr<Schema>) {
         for schema in self.schemas.values_mut() {
             if let RefOr::T(Schema::Object(object)) = schema
                 && let Some(RefOr::T(Schema::Array(list))) = object.properties.get_mut(property)
-                && let ArrayItems::RefOrSchema(entry) = &mut list.items
-                && let RefOr::T(Schema::Object(entry)) = &mut **entry
             {
-                entry.pattern = Some(pattern.to_owned());
+                list.items = ArrayItems::RefOrSchema(Box::new(form.clone()));
             }
         }
     }

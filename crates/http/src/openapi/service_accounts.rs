@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::part::{Caller, Part};
-use super::values::{PERMISSION, number, uuid};
+use super::values::{number, permission, uuid};
 use crate::dialects::service_accounts::envelope::{Envelope, ListEnvelope};
 use crate::dialects::service_accounts::problem::Body as Refused;
 use crate::reply::JSON;
@@ -57,7 +57,7 @@ pub(super) fn describe() -> Part {
     let mut part = Part::new::<Refused<'_>>("service-accounts", about, JSON, 400);
     all(&mut part);
     single(&mut part);
-    part.shape_entries("permissions", PERMISSION);
+    part.shape_entries("permissions", &permission());
     part.close(
         "ServiceAccountData",
         "status",

@@ -5,9 +5,6 @@ use utoipa::openapi::schema::{
     KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 
-/// `resource:action`. Of Tenantry's own resources there are only some.
-pub(super) const PERMISSION: &str = r"^(\*|tenantry\.\*|[a-z0-9_.-]{1,64}):(\*|[a-z0-9_.-]{1,64})$";
-
 fn of(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::new(kind))
 }
@@ -35,9 +32,7 @@ pub(super) fn time() -> RefOr<Schema> {
 
 /// A time, RFC 3339, or a day.
 pub(super) fn time_or_day() -> RefOr<Schema> {
-    let format = SchemaFormat::KnownFormat(KnownFormat::Date);
-    let day = of(Type::String).format(Some(format));
-    RefOr::T(OneOfBuilder::new().item(time()).item(day).into())
+    one_of_formats([KnownFormat::DateTime, KnownFormat::Date], None)
 }
 
 /// A UUID.
@@ -49,4 +44,29 @@ pub(super) fn uuid() -> RefOr<Schema> {
 /// A text of some length.
 pub(super) fn text(min: usize, max: usize) -> RefOr<Schema> {
     RefOr::T(of(Type::String).min_length(Some(min)).max_length(Some(max)).into())
+}
+
+/// `resource:action`. Of Tenantry's own resources there are only some.
+pub(super) fn permission() -> RefOr<Schema> {
+    let form = r"^(\*|tenantry\.\*|[a-z0-9_.-]{1,64}):(\*|[a-z0-9_.-]{1,64})$";
+    RefOr::T(of(Type::String).pattern(Some(form)).into())
+}
+
+/// An address.
+pub(super) fn address() -> RefOr<Schema> {
+    one_of_formats([KnownFormat::Ipv4, KnownFormat::Ipv6], None)
+}
+
+/// An address, or a network in CIDR notation.
+pub(super) fn network() -> RefOr<Schema> {
+    let form = "^[0-9a-fA-F:.]{2,45}/[0-9]{1,3}$";
+    one_of_formats([KnownFormat::Ipv4, KnownFormat::Ipv6], Some(form))
+}
+
+fn one_of_formats(formats: [KnownFormat; 2], pattern: Option<&str>) -> RefOr<Schema> {
+    let formats =
+        formats.map(|format| of(Type::String).format(Some(SchemaFormat::KnownFormat(format))));
+    let pattern = pattern.map(|pattern| of(Type::String).pattern(Some(pattern)));
+    let kinds = formats.into_iter().chain(pattern);
+    RefOr::T(kinds.fold(OneOfBuilder::new(), OneOfBuilder::item).into())
 }

@@ -2,7 +2,7 @@
 
 use super::page;
 use crate::openapi::part::{Caller, Part};
-use crate::openapi::values::flag;
+use crate::openapi::values::{address, flag};
 use crate::reply::JSON;
 use tenantry_api::keys::{
     CreateKey, Effective, ImportKeys, ImportedKeys, Key, RotateKey, RotatedKey, UpdateKey, Verdict,
@@ -25,7 +25,6 @@ enum Verify {
 struct VerifyKey {
     /// An API key.
     key: String,
-    #[schema(inline)]
     #[serde(flatten)]
     asked: Asked,
 }
@@ -38,23 +37,21 @@ struct VerifyClient {
     client_id: String,
     /// One of its secrets.
     client_secret: String,
-    #[schema(inline)]
     #[serde(flatten)]
     asked: Asked,
 }
 
 /// What is asked of either.
 #[derive(ToSchema)]
+#[schema(as = VerifyAsked)]
 #[expect(dead_code, reason = "describes which members of the API's struct belong together")]
 struct Asked {
     /// What it must be allowed to do.
     #[schema(max_items = 64)]
     permissions: Option<Vec<String>>,
     /// Where the request came from.
-    ip: Option<String>,
-    /// Asks for a lease too: not served yet.
-    #[schema(value_type = Option<Object>)]
-    lease: Option<()>,
+    #[schema(schema_with = address, required = false)]
+    ip: (),
 }
 
 pub(super) fn describe(part: &mut Part) {
@@ -71,7 +68,7 @@ fn verification(part: &mut Part) {
         )
         .takes::<Verify>(JSON)
         .gives::<Verdict<'_>>(200, JSON, "The verdict")
-        .refuses(&[(501, "A lease is asked for")])
+        .refuses(&[(501, "A `lease` is asked for too, which is not served yet")])
     });
     part.call(
         Post,

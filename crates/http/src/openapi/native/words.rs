@@ -1,7 +1,7 @@
 //! Words of which a text is one. The rules know them, the API's own structs do not.
 
 use crate::openapi::part::Part;
-use crate::openapi::values::PERMISSION;
+use crate::openapi::values::{network, permission};
 use tenantry_core::accounts::AccountStatus;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::credentials::CredentialStatus;
@@ -25,7 +25,8 @@ pub(super) fn close(part: &mut Part) {
     part.close("ServiceAccount", "status", shown.map(ServiceAccountStatus::as_str));
     // Members and the operator ask over other ways than a network's.
     part.close("WhoAmI", "kind", [Kind::ApiKey, Kind::PlatformKey].map(Kind::as_str));
-    part.shape_entries("permissions", PERMISSION);
+    part.shape_entries("permissions", &permission());
+    part.shape_entries("allowed_ips", &network());
     part.close("ForeignHash", "algorithm", ALGORITHMS);
 }
 
