@@ -7,4 +7,5 @@
 
 pub mod archive;
 pub mod checkpoint_file;
+mod rows;
 pub mod sqlite;

@@ -193,7 +193,7 @@ fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )
         .map_err(from_sqlite)?;
-    rows::write_account(&mut statement, account).map(|_| ())
+    rows::write(&mut statement, &rows::account_cells(account)?).map(|_| ())
 }
 
 fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
@@ -207,7 +207,7 @@ fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
              WHERE id = ?1 AND parent_id IS ?2 AND version = ?14 - 1",
         )
         .map_err(from_sqlite)?;
-    match rows::write_account(&mut statement, account)? {
+    match rows::write(&mut statement, &rows::account_cells(account)?)? {
         0 => Err(Error::Conflict(Conflict::Changed)),
         _ => Ok(()),
     }

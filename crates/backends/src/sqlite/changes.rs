@@ -5,7 +5,7 @@ use super::{audit, replays, rows};
 use rusqlite::{Connection, params};
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Change, Commit, Revision};
-use tenantry_core::error::{Error, Result};
+use tenantry_core::error::Result;
 use tenantry_core::store::Committed;
 
 /// Writes the companions of a change; the last thing that a job does.
@@ -53,7 +53,7 @@ fn append_rows<'a>(
         insert
             .execute(params![
                 revision.shard,
-                stored_number(revision)?,
+                rows::stored_number(revision.number)?,
                 nonce.cast_signed(),
                 kind,
                 subject,
@@ -67,7 +67,11 @@ fn append_rows<'a>(
         .prepare_cached("UPDATE change_head SET rev = ?2 WHERE shard = ?1 AND rev = ?3")
         .map_err(from_sqlite)?;
     let moved = update
-        .execute(params![revision.shard, stored_number(revision)?, stored_number(before)?])
+        .execute(params![
+            revision.shard,
+            rows::stored_number(revision.number)?,
+            rows::stored_number(before.number)?
+        ])
         .map_err(from_sqlite)?;
     match moved {
         1 => Ok(revision),
@@ -81,17 +85,5 @@ pub(super) fn find_head(connection: &Connection, shard: u8) -> Result<Revision> 
         .prepare_cached("SELECT rev FROM change_head WHERE shard = ?1")
         .map_err(from_sqlite)?;
     let rev = rows::find(&mut statement, [shard], |row| row.get(0).map_err(from_sqlite))?;
-    read_head(shard, rev)
-}
-
-/// The head of a shard from the column `rev`, null where the row is missing.
-pub(super) fn read_head(shard: u8, rev: Option<i64>) -> Result<Revision> {
-    let number = rev.and_then(|rev| u64::try_from(rev).ok());
-    number
-        .map(|number| Revision { shard, number })
-        .ok_or_else(|| rows::damaged("change_head", shard.to_string(), "column rev"))
-}
-
-fn stored_number(revision: Revision) -> Result<i64> {
-    i64::try_from(revision.number).map_err(Error::internal)
+    rows::read_head(shard, rev)
 }

@@ -1,11 +1,9 @@
 //! API keys, platform keys and client secrets.
 
-use super::changes::{find_head, read_head, write_commit};
+use super::changes::{find_head, write_commit};
 use super::errors::from_sqlite;
-use super::rows::{ACCOUNT_COLUMNS, CREDENTIAL_COLUMNS, SERVICE_ACCOUNT_COLUMNS};
 use super::{SqliteStore, rows};
 use async_trait::async_trait;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Commit, Revision, shard_of};
@@ -77,7 +75,7 @@ impl CredentialStore for SqliteStore {
                 )
                 .map_err(from_sqlite)?;
             let params = params![tag.as_bytes(), shard_of(AccountId::PLANE)];
-            rows::find(&mut statement, params, read_found)
+            rows::find(&mut statement, params, |row| rows::read_found(row))
         })
     }
 
@@ -265,31 +263,6 @@ impl CredentialStore for SqliteStore {
     }
 }
 
-fn read_found(row: &Row<'_>) -> Result<Found> {
-    const SERVICE_ACCOUNT: usize = CREDENTIAL_COLUMNS;
-    const ACCOUNT: usize = SERVICE_ACCOUNT + SERVICE_ACCOUNT_COLUMNS;
-    const PARENT: usize = ACCOUNT + ACCOUNT_COLUMNS;
-    const HEAD: usize = PARENT + ACCOUNT_COLUMNS;
-    let joined = |from| {
-        row.get_ref(from)
-            .map(|id| (!matches!(id, ValueRef::Null)).then_some(from))
-            .map_err(from_sqlite)
-    };
-    let shard: i64 = row.get(HEAD).map_err(from_sqlite)?;
-    let rev: Option<i64> = row.get(HEAD + 1).map_err(from_sqlite)?;
-    // Whether it is the root account's shard is looked at where the seals are.
-    let shard = u8::try_from(shard).unwrap_or(u8::MAX);
-    Ok(Found {
-        credential: rows::read_credential(row, 0)?,
-        service_account: joined(SERVICE_ACCOUNT)?
-            .map(|from| rows::read_service_account(row, from))
-            .transpose()?,
-        account: joined(ACCOUNT)?.map(|from| rows::read_account(row, from)).transpose()?,
-        parent: joined(PARENT)?.map(|from| rows::read_account(row, from)).transpose()?,
-        revision: read_head(shard, rev)?,
-    })
-}
-
 /// A row of a list, with the id that keeps its place.
 fn read_listed(row: &Row<'_>) -> Result<([u8; 16], Result<Unverified<Credential>>)> {
     let id = row.get(0).map_err(from_sqlite)?;
@@ -326,7 +299,7 @@ pub(super) fn insert(connection: &Connection, credential: &Sealed<Credential>) -
                  ?18, ?19, ?20, ?21, ?22, ?23)",
         )
         .map_err(from_sqlite)?;
-    rows::write_credential(&mut statement, credential).map(|_| ())
+    rows::write(&mut statement, &rows::credential_cells(credential)?).map(|_| ())
 }
 
 /// Replaces a credential's record by its next version.
@@ -342,7 +315,7 @@ pub(super) fn update(connection: &Connection, credential: &Sealed<Credential>) -
                  AND service_account_id IS ?5 AND member_id IS ?6 AND version = ?22 - 1",
         )
         .map_err(from_sqlite)?;
-    match rows::write_credential(&mut statement, credential)? {
+    match rows::write(&mut statement, &rows::credential_cells(credential)?)? {
         0 => Err(Error::Conflict(Conflict::Changed)),
         _ => Ok(()),
     }

@@ -11,7 +11,6 @@ use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::{AccountId, MemberId};
 use tenantry_core::members::Member;
 use tenantry_core::store::{Committed, MemberStore};
-use tenantry_core::text::{Line, Name};
 
 #[async_trait]
 impl MemberStore for SqliteStore {
@@ -29,7 +28,7 @@ impl MemberStore for SqliteStore {
                 )
                 .map_err(from_sqlite)?;
             let params = params![root.as_bytes(), realm, subject];
-            rows::find(&mut statement, params, rows::read_member)
+            rows::find(&mut statement, params, |row| rows::read_member(row))
         })
     }
 
@@ -42,7 +41,7 @@ impl MemberStore for SqliteStore {
                 )
                 .map_err(from_sqlite)?;
             let params = params![root.as_bytes(), id.as_bytes()];
-            rows::find(&mut statement, params, rows::read_member)
+            rows::find(&mut statement, params, |row| rows::read_member(row))
         })
     }
 
@@ -67,15 +66,7 @@ pub(super) fn save(connection: &Connection, member: &Member) -> Result<()> {
              WHERE members.realm = excluded.realm AND members.subject = excluded.subject",
         )
         .map_err(from_sqlite)?;
-    let written = statement.execute(params![
-        member.account.as_bytes(),
-        member.id.as_bytes(),
-        member.realm,
-        member.subject,
-        member.name.as_ref().map(Name::as_str),
-        member.email.as_ref().map(Line::as_str),
-    ]);
-    match written.map_err(from_sqlite)? {
+    match rows::write(&mut statement, &rows::member_cells(member))? {
         0 => Err(Error::Conflict(Conflict::Taken)),
         _ => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 use super::errors::from_sqlite;
 use super::{SqliteStore, rows};
+use crate::rows::Cell;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use std::sync::Arc;
@@ -85,17 +86,10 @@ pub(super) fn insert(connection: &Connection, replay: &Replay, now: Timestamp) -
              WHERE idempotency.expires_at <= ?8",
         )
         .map_err(from_sqlite)?;
-    let written = statement.execute(params![
-        replay.scope,
-        replay.key_hash,
-        replay.body_fingerprint,
-        replay.reply,
-        replay.reply_until.micros(),
-        replay.resource,
-        replay.expires_at.micros(),
-        now.micros(),
-    ]);
-    match written.map_err(from_sqlite)? {
+    let cells = rows::replay_cells(replay);
+    let written =
+        rows::write(&mut statement, &[&cells[..], &[Cell::number(now.micros())]].concat());
+    match written? {
         0 => Err(Error::Conflict(Conflict::Repeated)),
         _ => Ok(()),
     }

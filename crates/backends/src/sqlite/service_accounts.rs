@@ -170,7 +170,7 @@ impl ServiceAccountStore for SqliteStore {
                 )
                 .map_err(from_sqlite)?;
             let params = params![account.as_bytes(), base, NAMES_MAX];
-            rows::list(&mut statement, params, rows::read_name)
+            rows::list(&mut statement, params, |row| rows::read_name(row))
         })
     }
 }
@@ -196,7 +196,7 @@ fn insert(connection: &Connection, service_account: &Sealed<ServiceAccount>) -> 
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .map_err(from_sqlite)?;
-    rows::write_service_account(&mut statement, service_account).map(|_| ())
+    rows::write(&mut statement, &rows::service_account_cells(service_account)?).map(|_| ())
 }
 
 fn update(connection: &Connection, service_account: &Sealed<ServiceAccount>) -> Result<()> {
@@ -208,7 +208,7 @@ fn update(connection: &Connection, service_account: &Sealed<ServiceAccount>) -> 
              WHERE id = ?1 AND account_id = ?2 AND root_id = ?3 AND version = ?10 - 1",
         )
         .map_err(from_sqlite)?;
-    match rows::write_service_account(&mut statement, service_account)? {
+    match rows::write(&mut statement, &rows::service_account_cells(service_account)?)? {
         0 => Err(Error::Conflict(Conflict::Changed)),
         _ => Ok(()),
     }

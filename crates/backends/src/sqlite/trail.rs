@@ -4,16 +4,16 @@ pub(super) mod unsealed;
 
 use super::errors::from_sqlite;
 use super::leads::{changed, require_lead};
-use super::rows::{Columns, damaged};
+use super::rows::{damaged, stored_number as stored};
 use super::{SqliteStore, audit, rows};
 use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
-use tenantry_core::audit::chain::{ChainHead, Link, NewLinks, Unsealed};
+use tenantry_core::audit::chain::{ChainHead, NewLinks, Unsealed};
 use tenantry_core::audit::checkpoint::StoredCheckpoint;
 use tenantry_core::audit::list::{AskedEvents, FoundEvents};
 use tenantry_core::audit::trail::StoredLink;
-use tenantry_core::error::{Error, Result};
+use tenantry_core::error::Result;
 use tenantry_core::ids::{AccountId, EventId};
 use tenantry_core::leads::Lead;
 use tenantry_core::store::AuditTrailStore;
@@ -50,7 +50,7 @@ impl AuditTrailStore for SqliteStore {
                      ORDER BY root_id LIMIT ?1",
                 )
                 .map_err(from_sqlite)?;
-            rows::list(&mut statement, [limit], |row| read_head(row, 0))
+            rows::list(&mut statement, [limit], |row| rows::read_chain_head(row, 0))
         })
     }
 
@@ -109,7 +109,7 @@ impl AuditTrailStore for SqliteStore {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(LINKS).map_err(from_sqlite)?;
             let params = params![root.as_bytes(), stored(after)?, limit];
-            rows::list(&mut statement, params, read_link)
+            rows::list(&mut statement, params, |row| rows::read_link(row))
         })
     }
 
@@ -134,38 +134,12 @@ pub(super) const LINKS: &str = "SELECT l.root_id, l.sequence, l.event_id, l.hash
      LEFT JOIN audit_events e ON e.id = l.event_id
      WHERE l.root_id = ?1 AND l.sequence > ?2 ORDER BY l.sequence LIMIT ?3";
 
-/// Reads a row of [`LINKS`].
-pub(super) fn read_link(row: &Row<'_>) -> Result<StoredLink> {
-    let id = |bytes| AccountId::from_bytes(bytes).to_string();
-    let mut columns = Columns::new(row, 0, "audit_links", id);
-    let link = Link {
-        root: AccountId::from_bytes(columns.bytes("column root_id")?),
-        sequence: columns.convert("column sequence", |number| number.try_into().ok())?,
-        event: EventId::from_bytes(columns.bytes("column event_id")?),
-        hash: columns.bytes("column hash")?,
-    };
-    let there = !matches!(row.get_ref(4).map_err(from_sqlite)?, ValueRef::Null);
-    let event = there.then(|| audit::read(row, 4));
-    Ok(StoredLink { link, event })
-}
-
-/// Reads a head from the columns `root_id`, length, hash at `from`.
-pub(super) fn read_head(row: &Row<'_>, from: usize) -> Result<ChainHead> {
-    let id = |bytes| AccountId::from_bytes(bytes).to_string();
-    let mut columns = Columns::new(row, from, "audit_chains", id);
-    Ok(ChainHead {
-        root: AccountId::from_bytes(columns.bytes("column root_id")?),
-        length: columns.convert("column length", |length| length.try_into().ok())?,
-        hash: columns.bytes("column hash")?,
-    })
-}
-
 /// The head of a chain.
 pub(super) fn find_head(connection: &Connection, root: AccountId) -> Result<Option<ChainHead>> {
     let mut statement = connection
         .prepare_cached("SELECT root_id, length, hash FROM audit_chains WHERE root_id = ?1")
         .map_err(from_sqlite)?;
-    rows::find(&mut statement, [root.as_bytes()], |row| read_head(row, 0))
+    rows::find(&mut statement, [root.as_bytes()], |row| rows::read_chain_head(row, 0))
 }
 
 fn insert_links(connection: &Connection, new: &NewLinks) -> Result<()> {
@@ -258,9 +232,4 @@ pub(super) fn read_checkpoint(row: &Row<'_>) -> Result<StoredCheckpoint> {
     let number = u64::try_from(number)
         .map_err(|_| damaged("audit_checkpoints", number.to_string(), "column number"))?;
     Ok(StoredCheckpoint { number, line })
-}
-
-/// The number that the store keeps for a count or number.
-pub(super) fn stored(number: u64) -> Result<i64> {
-    i64::try_from(number).map_err(Error::internal)
 }

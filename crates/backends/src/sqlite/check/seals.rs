@@ -2,7 +2,7 @@
 
 use super::{Finding, Findings, Inspection};
 use crate::sqlite::errors::from_sqlite;
-use crate::sqlite::{audit, rows};
+use crate::sqlite::rows;
 use rusqlite::{Row, params};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::secrets::Secrets;
@@ -54,7 +54,7 @@ impl Inspection {
             rows::read_service_account(row, 1)?.open(secrets).map(drop)
         })?;
         sweep(CREDENTIALS, &|row| rows::read_credential(row, 1)?.open(secrets).map(drop))?;
-        sweep(AUDIT_EVENTS, &|row| audit::read(row, 1)?.open(secrets).map(drop))?;
+        sweep(AUDIT_EVENTS, &|row| rows::read_audit_event(row, 1)?.open(secrets).map(drop))?;
         Ok(findings)
     }
 

@@ -7,8 +7,8 @@ mod checkpoints;
 mod rows;
 
 use super::Inspection;
-use crate::sqlite::audit;
 use crate::sqlite::errors::from_sqlite;
+use crate::sqlite::rows::{read_audit_event, read_link};
 use crate::sqlite::trail::{self, unsealed};
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, HashSet};
@@ -220,7 +220,7 @@ impl Check<'_> {
         let mut check = ChainCheck::after(ChainHead::empty(root), self.secrets);
         let (mut present, mut beyond) = (0, false);
         while let Some(row) = rows.next().map_err(from_sqlite)? {
-            let link = match trail::read_link(row) {
+            let link = match read_link(row) {
                 Ok(link) => link,
                 Err(error) => {
                     self.row_altered(error)?;
@@ -280,7 +280,7 @@ impl Check<'_> {
         while let Some(row) = rows.next().map_err(from_sqlite)? {
             self.report.unsealed += 1;
             let id = EventId::from_bytes(row.get(0).map_err(from_sqlite)?);
-            match audit::read(row, 0).and_then(|event| open(event, self.secrets)) {
+            match read_audit_event(row, 0).and_then(|event| open(event, self.secrets)) {
                 Ok(event) => self.event(&event),
                 Err(Error::Integrity { .. }) => {
                     self.report.findings.add(None, None, Problem::EventAltered(id));

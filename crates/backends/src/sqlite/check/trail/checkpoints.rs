@@ -3,7 +3,8 @@
 use super::{Check, CopyReport, NEWER_CHAINS_MAX, Newer, count};
 use crate::sqlite::errors::from_sqlite;
 use crate::sqlite::rows;
-use crate::sqlite::trail::{self, stored};
+use crate::sqlite::rows::stored_number as stored;
+use crate::sqlite::trail;
 use rusqlite::params;
 use std::io::{BufRead, Read as _};
 use tenantry_core::audit::chain::ChainHead;
@@ -128,7 +129,7 @@ impl Check<'_> {
             .map_err(from_sqlite)?;
         let mut rows = statement.query([]).map_err(from_sqlite)?;
         while let Some(row) = rows.next().map_err(from_sqlite)? {
-            let head = match trail::read_head(row, 0) {
+            let head = match rows::read_chain_head(row, 0) {
                 Ok(head) => head,
                 Err(error) => {
                     self.row_altered(error)?;

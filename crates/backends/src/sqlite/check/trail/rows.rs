@@ -3,7 +3,7 @@
 use super::{Check, UNSEALED, open};
 use crate::sqlite::check::seals::{ACCOUNTS, CREDENTIALS, SERVICE_ACCOUNTS};
 use crate::sqlite::errors::from_sqlite;
-use crate::sqlite::{audit, rows};
+use crate::sqlite::rows;
 use rusqlite::{Row as SqlRow, params};
 use std::collections::{BTreeMap, HashSet};
 use tenantry_core::audit::trail::Problem;
@@ -100,7 +100,7 @@ impl<'a> Check<'a> {
         let mut statement = connection.prepare_cached(UNSEALED).map_err(from_sqlite)?;
         let mut events = statement.query([i64::MIN]).map_err(from_sqlite)?;
         while let Some(row) = events.next().map_err(from_sqlite)? {
-            match audit::read(row, 0).and_then(|event| open(event, self.secrets)) {
+            match rows::read_audit_event(row, 0).and_then(|event| open(event, self.secrets)) {
                 Ok(event) => {
                     for (row, version) in event.rows() {
                         note(row, &|versions| {
