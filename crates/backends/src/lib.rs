@@ -7,5 +7,8 @@
 
 pub mod archive;
 pub mod checkpoint_file;
+pub mod postgres;
 mod rows;
 pub mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;

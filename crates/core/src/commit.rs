@@ -89,6 +89,16 @@ impl Subject {
         }
     }
 
+    /// The subject of a stored row; `None` where the row names none that is known here.
+    #[must_use]
+    pub fn from_stored(kind: &str, bytes: &[u8]) -> Option<Self> {
+        match kind {
+            "credential" => Some(Self::Credential(Tag::from_bytes(bytes.try_into().ok()?))),
+            "account" => Some(Self::Account(AccountId::from_bytes(bytes.try_into().ok()?))),
+            _ => None,
+        }
+    }
+
     /// The bytes in rows.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -111,6 +121,33 @@ pub struct Revision {
 impl std::fmt::Display for Revision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.shard, self.number)
+    }
+}
+
+/// A place in one history of a shard. A store that lost commits, or was restored, gives the same
+/// numbers out again with other nonces: whoever remembers both can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The number of a row; 0 before the first.
+    pub number: u64,
+    /// The row's nonce; 0 before the first.
+    pub nonce: u64,
+}
+
+/// The head of a shard: the place of its last row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Its shard and number.
+    pub revision: Revision,
+    /// The nonce of that row; 0 before the first.
+    pub nonce: u64,
+}
+
+impl Head {
+    /// Its place in the shard's history.
+    #[must_use]
+    pub const fn mark(self) -> Mark {
+        Mark { number: self.revision.number, nonce: self.nonce }
     }
 }
 

@@ -6,19 +6,26 @@
 use crate::Plane;
 use crate::clock::Timestamp;
 use crate::error::{Conflict, Error, Result};
+use crate::rng::{self, Rng};
 use std::time::Duration;
 
 /// How long a lead holds after it was last prolonged.
 const LEAD_TTL: Duration = Duration::from_secs(30);
 
 /// A node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId([u8; 16]);
 
 impl NodeId {
     /// The one process that a store on one machine admits: it takes over at once what the process
     /// before it led.
     pub const ALONE: Self = Self([0; 16]);
+
+    /// Draws the id of a process that starts.
+    #[must_use]
+    pub fn generate(rng: &dyn Rng) -> Self {
+        Self(rng::draw(rng))
+    }
 
     /// The id of a stored row.
     #[must_use]
@@ -30,6 +37,12 @@ impl NodeId {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl std::fmt::Display for NodeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

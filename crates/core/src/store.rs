@@ -16,17 +16,19 @@ use crate::audit::checkpoint::StoredCheckpoint;
 use crate::audit::list::{AskedEvents, FoundEvents};
 use crate::audit::trail::StoredLink;
 use crate::clock::Timestamp;
-use crate::commit::{Commit, Replay, Revision};
+use crate::cluster::{Nodes, Poll, Polled};
+use crate::commit::{Commit, Head, Replay, Revision};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
-use crate::leads::{Lead, Task};
+use crate::leads::{Lead, NodeId, Task};
 use crate::members::Member;
 use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use async_trait::async_trait;
+use std::time::Duration;
 
 /// Everything that the plane asks of a store.
 pub trait Store:
@@ -38,6 +40,7 @@ pub trait Store:
     + HealthStore
     + LeadStore
     + MemberStore
+    + NodeStore
     + ReplayStore
     + ServiceAccountStore
 {
@@ -52,6 +55,7 @@ impl<T> Store for T where
         + HealthStore
         + LeadStore
         + MemberStore
+        + NodeStore
         + ReplayStore
         + ServiceAccountStore
 {
@@ -241,7 +245,7 @@ pub trait CredentialStore: Send + Sync {
     async fn touch_credentials(&self, used: &[(CredentialId, Timestamp)]) -> Result<()>;
 
     /// The head of the shard that `root`'s changes are written to.
-    async fn find_revision(&self, root: AccountId) -> Result<Revision>;
+    async fn find_head(&self, root: AccountId) -> Result<Head>;
 }
 
 /// A credential and the rows that decide about it.
@@ -254,8 +258,8 @@ pub struct Found {
     pub account: Option<Unverified<Account>>,
     /// That account's parent, for a sub-account.
     pub parent: Option<Unverified<Account>>,
-    /// The head of the root account's shard when these rows were read.
-    pub revision: Revision,
+    /// The head of the root account's shard when these rows were read, by the same statement.
+    pub head: Head,
 }
 
 /// Members.
@@ -481,6 +485,42 @@ pub trait LeadStore: Send + Sync {
     /// # Errors
     /// `Conflict(Changed)` unless the stored one is `before`.
     async fn save_lead(&self, lead: &Lead, before: Option<&Lead>) -> Result<()>;
+}
+
+/// The nodes of a cluster, and the change log as they read it.
+#[async_trait]
+pub trait NodeStore: Send + Sync {
+    /// Reads what a node has not applied, and notes that the node lives and what it has applied.
+    ///
+    /// One transaction. It reads, all of one instant (one statement, where statements see
+    /// different ones), each shard's head and, where the node has applied something, the shard's
+    /// rows with numbers from its mark's on, by number, at most `poll.rows_max`: the mark's own row
+    /// is the first of them, where it is still there. Everything that was acknowledged before the
+    /// call began is among them. Then it writes the node's row, made where there is none: its name,
+    /// when it was seen, and [`Polled::noted`]. When it was seen is read, by the clock of
+    /// [`Self::list_nodes`], after the transaction began.
+    ///
+    /// An answer comes only once the transaction is as lasting as a change that is acknowledged,
+    /// from the store that takes changes: a node on the wrong side of a failover must not be able
+    /// to note itself. It comes, or fails, well within the bound of staleness.
+    ///
+    /// A row of a kind, or with a subject, that is not known is answered with none, not refused.
+    async fn poll_changes(&self, poll: &Poll) -> Result<Polled>;
+
+    /// Lists at most `limit` nodes by id. Where several machines share the store, the time is the
+    /// store's, here and in the rows of nodes, and `now` is not looked at.
+    async fn list_nodes(&self, now: Timestamp, limit: u32) -> Result<Nodes>;
+
+    /// Forgets a node; none where it is not there.
+    async fn delete_node(&self, node: NodeId) -> Result<()>;
+
+    /// Forgets at most `limit` nodes that were last seen more than `silent` ago, by the same time
+    /// as [`Self::list_nodes`]; answers how many.
+    async fn sweep_nodes(&self, now: Timestamp, silent: Duration, limit: u32) -> Result<u64>;
+
+    /// Deletes, of each shard, at most `limit` of its oldest rows up to the first that was not
+    /// written before `before`, never the last row; answers how many.
+    async fn prune_change_log(&self, before: Timestamp, limit: u32) -> Result<u64>;
 }
 
 /// Whether the store answers.

@@ -1,8 +1,10 @@
 //! Settings: from flags, then `TENANTRY_*` variables, then `tenantry.toml`, then defaults.
 
+mod database;
 mod network;
 mod traces;
 
+pub use database::{DatabaseConfig, DatabaseSettings};
 pub use network::{NetworkConfig, NetworkSettings};
 #[cfg(not(feature = "otel"))]
 pub(crate) use traces::ignored_variable;
@@ -35,6 +37,9 @@ pub struct Settings {
     /// Address to serve /metrics on; loopback only, `off` for none (default: 127.0.0.1:9090)
     #[arg(long, global = true, env = "TENANTRY_METRICS_LISTEN")]
     pub metrics_listen: Option<String>,
+    /// The database that several nodes share
+    #[command(flatten)]
+    pub database: DatabaseSettings,
     /// Most bytes that the database file may grow to (default: none)
     #[arg(long, global = true, env = "TENANTRY_DATABASE_SIZE_MAX")]
     pub database_size_max: Option<u64>,
@@ -114,6 +119,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where to serve metrics.
     pub metrics: MetricsListen,
+    /// The database that several nodes share; none for the embedded store.
+    pub database: Option<DatabaseConfig>,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
     /// File for checkpoints of the audit trail, where it is not in the data directory.
@@ -176,7 +183,7 @@ impl Config {
     /// # Errors
     /// [`Failure::Setting`] that names the setting and what would be right.
     pub fn load(settings: &Settings) -> Result<Self> {
-        let (file, network) = read_file(settings.config.as_deref())?;
+        let (file, network, database) = read_file(settings.config.as_deref())?;
         let text = |set: &Option<String>, file: Option<String>| set.clone().or(file);
 
         let listen = settings.listen.or(file.listen);
@@ -218,6 +225,7 @@ impl Config {
                 text(&settings.metrics_listen, file.metrics_listen).as_deref(),
             )?,
             network,
+            database: settings.database.in_force(database)?,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             audit_sink: settings.audit_sink.clone().or(file.audit_sink),
             policy: Policy {
@@ -247,14 +255,27 @@ impl Config {
         self.audit_sink.clone().unwrap_or_else(|| self.data_dir.join(CHECKPOINT_FILE))
     }
 
-    /// The plane's secrets.
+    /// Refuses `command` where the store is not the embedded one, and says what to do `instead`.
+    ///
+    /// # Errors
+    /// [`Failure::Setting`]
+    pub fn require_embedded(&self, command: &str, instead: &str) -> Result<()> {
+        match self.database {
+            None => Ok(()),
+            Some(_) => Err(Failure::Setting(format!(
+                "`{command}` is for the embedded store, and --database names PostgreSQL: {instead}"
+            ))),
+        }
+    }
+
+    /// The secrets of the plane on the embedded store.
     #[must_use]
     pub fn secrets_file(&self) -> PathBuf {
         self.data_dir.join("secrets.toml")
     }
 }
 
-fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings)> {
+fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings, DatabaseSettings)> {
     let path = named.unwrap_or_else(|| Path::new(FILE));
     let bad = |error: toml::de::Error| {
         Failure::Setting(format!("{}: {}", path.display(), error.message()))
@@ -262,13 +283,15 @@ fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings)> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
             let mut rest: toml::Table = toml::from_str(&text).map_err(bad)?;
-            let settings = NetworkSettings::names().into_iter();
-            let network: toml::Table =
-                settings.filter_map(|name| rest.remove_entry(&name)).collect();
-            Ok((rest.try_into().map_err(bad)?, network.try_into().map_err(bad)?))
+            let mut take = |names: Vec<String>| -> toml::Table {
+                names.into_iter().filter_map(|name| rest.remove_entry(&name)).collect()
+            };
+            let network = take(NetworkSettings::names()).try_into().map_err(bad)?;
+            let database = take(DatabaseSettings::names()).try_into().map_err(bad)?;
+            Ok((rest.try_into().map_err(bad)?, network, database))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            Ok((File::default(), NetworkSettings::default()))
+            Ok((File::default(), NetworkSettings::default(), DatabaseSettings::default()))
         }
         Err(error) => Err(Failure::Io(format!("read {}", path.display()), error)),
     }

@@ -63,6 +63,9 @@ pub enum Failure {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] tenantry_backends::sqlite::OpenError),
+    /// The database that several nodes share cannot be opened.
+    #[error(transparent)]
+    Database(#[from] tenantry_backends::postgres::OpenError),
     /// A backup's file cannot be written or read.
     #[error("{0}: {1}")]
     Archive(String, #[source] tenantry_backends::archive::ArchiveError),

@@ -10,14 +10,23 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::sync::Arc;
+use tenantry_backends::postgres::PostgresStore;
 use tenantry_backends::sqlite::SqliteStore;
 use tenantry_core::verify::Budget;
 use tenantry_http::{App, BUCKET_MICROS, Cap, RouteTraffic};
 
+/// The store beneath a running server.
+pub(crate) enum Store {
+    /// The data directory's.
+    Embedded(Arc<SqliteStore>),
+    /// One that several nodes share.
+    Shared(Arc<PostgresStore>),
+}
+
 /// Prints the metrics of a running server.
 pub(crate) fn renderer(
     app: App,
-    store: Arc<SqliteStore>,
+    store: Store,
     traces: Option<Traces>,
 ) -> Arc<dyn Fn() -> String + Send + Sync> {
     let mut registry = Registry::with_prefix("tenantry");
@@ -34,7 +43,7 @@ pub(crate) fn renderer(
 
 struct Metrics {
     app: App,
-    store: Arc<SqliteStore>,
+    store: Store,
     traces: Option<Traces>,
 }
 
@@ -76,20 +85,7 @@ impl Collector for Metrics {
             &cached,
         )?;
 
-        let stats = self.store.stats();
-        counter(&mut encoder, "store_jobs", "Changes that the store answered", &stats.jobs)?;
-        counter(
-            &mut encoder,
-            "store_commits",
-            "Commits, each one wait for the disk",
-            &stats.commits,
-        )?;
-        let help = "Commits that were lost and whose changes were then made one by one";
-        counter(&mut encoder, "store_batches_split", help, &stats.batches_split)?;
-
-        let help = "1 where the store accepts changes, 0 where it refuses them";
-        let accepts = i64::from(self.store.accepts_writes().is_ok());
-        gauge(&mut encoder, "store_writable", help, None, &accepts)?;
+        self.encode_store(&mut encoder)?;
 
         if let Some(traces) = &self.traces {
             encode_traces(&mut encoder, traces)?;
@@ -111,6 +107,32 @@ fn encode_traces(encoder: &mut DescriptorEncoder<'_>, traces: &Traces) -> fmt::R
 }
 
 impl Metrics {
+    fn encode_store(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let accepts = match &self.store {
+            Store::Embedded(store) => {
+                let stats = store.stats();
+                let help = "Changes that the store answered";
+                counter(encoder, "store_jobs", help, &stats.jobs)?;
+                let help = "Commits, each one wait for the disk";
+                counter(encoder, "store_commits", help, &stats.commits)?;
+                let help = "Commits that were lost and whose changes were then made one by one";
+                counter(encoder, "store_batches_split", help, &stats.batches_split)?;
+                store.accepts_writes().is_ok()
+            }
+            Store::Shared(store) => {
+                let (all, idle) = store.connections();
+                let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+                let help = "Connections to the database";
+                gauge(encoder, "store_connections", help, None, &number(all))?;
+                let help = "Connections to the database that nobody uses";
+                gauge(encoder, "store_connections_idle", help, None, &number(idle))?;
+                store.accepts_writes().is_ok()
+            }
+        };
+        let help = "1 where the store accepts changes, 0 where it refuses them";
+        gauge(encoder, "store_writable", help, None, &i64::from(accepts))
+    }
+
     fn encode_audit(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let sealed = self.app.plane().sealed();
         let help = "Audit events that were put into their chains";
@@ -119,7 +141,10 @@ impl Metrics {
         counter(encoder, "audit_seal_failures", help, &sealed.failures)?;
         let help = "Failed attempts to write checkpoints of the audit trail outside the store";
         counter(encoder, "audit_sink_failures", help, &sealed.sink_failures)?;
-        if let Ok(waiting) = self.store.unsealed_events() {
+        // Of the embedded store alone: a scrape asks no database.
+        if let Store::Embedded(store) = &self.store
+            && let Ok(waiting) = store.unsealed_events()
+        {
             let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
             let help = "Audit events that are not in their chains yet";
             gauge(encoder, "audit_unsealed_events", help, None, &waiting)?;

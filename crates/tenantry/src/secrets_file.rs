@@ -13,6 +13,9 @@ use tenantry_core::rng::Rng;
 use tenantry_core::secrets::SecretsMaterial;
 use zeroize::Zeroizing;
 
+/// Where the secrets that several nodes share are, unless a file is named.
+pub const VARIABLE: &str = "TENANTRY_SECRETS";
+
 const HEAD: &str = "\
 # Tenantry's secrets. Keep a copy apart from the database: whoever has both can make credentials,
 # and without this file every key, token and sealed value is lost.
@@ -60,11 +63,19 @@ pub fn read(path: &Path) -> Result<Option<SecretsMaterial>> {
         )));
     }
     let text = Zeroizing::new(fs::read_to_string(path).map_err(io)?);
-    // What the parser says may quote the file, so it is not repeated.
-    let bad = |what: &str| Failure::Setting(format!("{}: {what}", path.display()));
-    let document: Document =
-        toml::from_str(&text).map_err(|_| bad("is not the file that `serve` or `init` wrote"))?;
-    Ok(Some(SecretsMaterial {
+    parse(&text, &path.display().to_string()).map(Some)
+}
+
+/// Reads the secrets from `text`, which comes from `place`.
+///
+/// # Errors
+/// A text that does not hold the secrets whole.
+pub fn parse(text: &str, place: &str) -> Result<SecretsMaterial> {
+    // What the parser says may quote the text, so it is not repeated.
+    let bad = |what: &str| Failure::Setting(format!("{place}: {what}"));
+    let document: Document = toml::from_str(text)
+        .map_err(|_| bad("is not what `serve`, `init` or `secrets generate` wrote"))?;
+    Ok(SecretsMaterial {
         pepper_id: document.pepper.id,
         pepper: key(&document.pepper.value)
             .ok_or_else(|| bad("pepper must be 32 random bytes in base64"))?,
@@ -74,7 +85,7 @@ pub fn read(path: &Path) -> Result<Option<SecretsMaterial>> {
             .decode(&*document.local_realm.private_key)
             .map(Zeroizing::new)
             .map_err(|_| bad("local_realm.private_key must be base64"))?,
-    }))
+    })
 }
 
 /// 32 bytes that were drawn and not made up: a key of one repeated byte is refused.
@@ -91,6 +102,16 @@ fn key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 /// A file that exists already, or cannot be written.
 pub fn create(path: &Path, rng: &dyn Rng) -> Result<SecretsMaterial> {
     let material = SecretsMaterial::generate(rng)?;
+    write_private(path, print(&material)?.as_bytes())
+        .map_err(|error| Failure::Io(format!("write {}", path.display()), error))?;
+    Ok(material)
+}
+
+/// Secrets as the file holds them.
+///
+/// # Errors
+/// None that is known.
+pub fn print(material: &SecretsMaterial) -> Result<Zeroizing<String>> {
     let secret = |id, bytes: &[u8]| Secret { id, value: Zeroizing::new(STANDARD.encode(bytes)) };
     let document = Document {
         pepper: secret(material.pepper_id, &material.pepper[..]),
@@ -102,9 +123,7 @@ pub fn create(path: &Path, rng: &dyn Rng) -> Result<SecretsMaterial> {
     let text = Zeroizing::new(
         toml::to_string(&document).map_err(|error| Failure::Setting(error.to_string()))?,
     );
-    write_private(path, format!("{HEAD}\n{}", &*text).as_bytes())
-        .map_err(|error| Failure::Io(format!("write {}", path.display()), error))?;
-    Ok(material)
+    Ok(Zeroizing::new(format!("{HEAD}\n{}", &*text)))
 }
 
 /// Writes a new file that its owner alone can read. Appears whole or not at all, and lasts.

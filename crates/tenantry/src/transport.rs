@@ -40,8 +40,9 @@ pub(crate) enum Transport {
     Server { endpoint: Box<Endpoint>, key: Option<String> },
     /// The running server of the data directory.
     Socket(std::path::PathBuf),
-    /// The store of the data directory, and what seals its audit trail.
-    Store(App, Box<Mutex<Sealer>>),
+    /// The store itself, and what seals the audit trail of the data directory's. That of a store
+    /// which nodes share is sealed by them.
+    Store(App, Option<Box<Mutex<Sealer>>>),
 }
 
 impl Transport {
@@ -66,8 +67,12 @@ impl Transport {
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
             Err(error) => return Err(Failure::Io(format!("reach {}", path.display()), error)),
         }
+        if let Some(database) = &config.database {
+            let plane = wiring::open_shared(config, database, missing).await?.plane;
+            return Ok(Self::Store(App::new(plane, Options::default()), None));
+        }
         let app = App::new(wiring::open(config, missing)?.plane, Options::default());
-        Ok(Self::Store(app, Box::new(Mutex::new(wiring::sealer(config)))))
+        Ok(Self::Store(app, Some(Box::new(Mutex::new(wiring::sealer(config))))))
     }
 
     /// Sends a request with a JSON body.
@@ -156,7 +161,9 @@ impl Transport {
                 Self::Store(app, sealer) => {
                     let answer = app.handle(request.map(Body::new), Peer::Operator).await;
                     // No server is there to do it in a moment.
-                    if let Err(error) = app.plane().finish_sealing(&mut *sealer.lock().await).await
+                    if let Some(sealer) = sealer
+                        && let Err(error) =
+                            app.plane().finish_sealing(&mut *sealer.lock().await).await
                     {
                         tracing::warn!(%error, "the end of the audit trail is not sealed yet");
                     }

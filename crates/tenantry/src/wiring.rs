@@ -1,12 +1,13 @@
 //! Putting a plane together on a data directory.
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseConfig};
 use crate::{Failure, Result, secrets_file};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_backends::checkpoint_file::CheckpointFile;
+use tenantry_backends::postgres::PostgresStore;
 use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::Plane;
@@ -15,8 +16,10 @@ use tenantry_core::clock::{Clock as _, SystemClock};
 use tenantry_core::leads::NodeId;
 use tenantry_core::plane::Parts;
 use tenantry_core::realms::Realms;
-use tenantry_core::rng::SystemRng;
-use tenantry_core::secrets::Secrets;
+use tenantry_core::rng::{self, SystemRng};
+use tenantry_core::secrets::{Secrets, SecretsMaterial};
+use tenantry_core::store::Store;
+use zeroize::Zeroizing;
 
 /// Exit code of a process that ends because an fsync failed: what the disk holds is known only to
 /// one that opens it anew.
@@ -32,6 +35,14 @@ pub struct Local {
     pub plane: Arc<Plane>,
     /// Its store. Dropped with the plane, it is left in order.
     pub store: Arc<SqliteStore>,
+}
+
+/// A plane on a database that several nodes share.
+pub struct Shared {
+    /// The plane.
+    pub plane: Arc<Plane>,
+    /// Its store.
+    pub store: Arc<PostgresStore>,
 }
 
 /// Whether a data directory may be made.
@@ -71,22 +82,97 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
         None => secrets_file::create(&secrets_path, &SystemRng)?,
     };
     let store = Arc::new(SqliteStore::open_locked(&options, lock)?);
-    let realms = Realms::new(&material, config.local_realm_platform_wide, Vec::new())?;
-    let plane = Arc::new(Plane::new(Parts {
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        rng: Arc::new(SystemRng),
-        secrets: Secrets::new(&material),
-        realms,
-        policy: config.policy.clone(),
-    }));
-    Ok(Local { plane, store })
+    Ok(Local { plane: plane(config, &material, store.clone())?, store })
 }
 
-/// What seals the audit trail of the data directory, which its lock keeps to this process.
+/// Opens the plane on the database that `config` names.
+///
+/// # Errors
+/// Secrets that are missing, or are not those of the plane's other nodes; a database that cannot be
+/// reached or has another schema.
+pub async fn open_shared(
+    config: &Config,
+    database: &DatabaseConfig,
+    missing: Missing,
+) -> Result<Shared> {
+    let material = shared_secrets(database)?;
+    let store = Arc::new(PostgresStore::open(&database.options(SystemClock.now())).await?);
+    let check = material.check_value();
+    let stored = match missing {
+        Missing::Create => Some(store.claim_secrets(&check).await?),
+        Missing::Refuse => store.find_secrets_check().await?,
+    };
+    match stored {
+        Some(stored) if stored == check => {}
+        Some(_) => {
+            return Err(Failure::Setting(
+                "these secrets are not those that the plane's other nodes have: give every node \
+                 the same --secrets-file or TENANTRY_SECRETS"
+                    .to_owned(),
+            ));
+        }
+        None => {
+            return Err(Failure::Setting(
+                "there is nothing in the database: run `tenantry init` or `tenantry serve` first"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(Shared { plane: plane(config, &material, store.clone())?, store })
+}
+
+/// The secrets that every node of a plane has: from the file that is named, else from the
+/// environment.
+///
+/// # Errors
+/// None, or what is wrong with them.
+pub fn shared_secrets(database: &DatabaseConfig) -> Result<SecretsMaterial> {
+    if let Some(path) = &database.secrets_file {
+        return secrets_file::read(path)?
+            .ok_or_else(|| Failure::Setting(format!("{} does not exist", path.display())));
+    }
+    match std::env::var(secrets_file::VARIABLE).map(Zeroizing::new) {
+        Ok(text) => secrets_file::parse(&text, secrets_file::VARIABLE),
+        Err(_) => Err(Failure::Setting(format!(
+            "nodes on one database share their secrets: make them once with `tenantry secrets \
+             generate FILE` and give every node the same file with --secrets-file, or its content \
+             in {}",
+            secrets_file::VARIABLE
+        ))),
+    }
+}
+
+fn plane(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> Result<Arc<Plane>> {
+    let realms = Realms::new(material, config.local_realm_platform_wide, Vec::new())?;
+    Ok(Arc::new(Plane::new(Parts {
+        store,
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        secrets: Secrets::new(material),
+        realms,
+        policy: config.policy.clone(),
+    })))
+}
+
+/// The data directory of a node whose store is elsewhere: its socket and its copy of the audit
+/// trail's checkpoints. No other process can use it until the lock is dropped.
+///
+/// # Errors
+/// A directory in use, or that cannot be made.
+pub fn lock_directory(config: &Config) -> Result<DataDirLock> {
+    make_private_directory(&config.data_dir)?;
+    Ok(DataDirLock::acquire(&config.data_dir)?)
+}
+
+/// What seals the audit trail: on the embedded store the one process that has it, of several nodes
+/// whichever leads.
 #[must_use]
 pub fn sealer(config: &Config) -> Sealer {
-    Sealer::new(NodeId::ALONE, Box::new(CheckpointFile::new(config.checkpoint_file())))
+    let node = match config.database {
+        None => NodeId::ALONE,
+        Some(_) => NodeId::from_bytes(rng::draw(&SystemRng)),
+    };
+    Sealer::new(node, Box::new(CheckpointFile::new(config.checkpoint_file())))
 }
 
 /// Whether a restore is or was at work in `directory`.

@@ -4,4 +4,5 @@
 mod debian;
 
 pub(crate) mod curl;
+pub(crate) mod postgres;
 pub(crate) mod python;

@@ -81,6 +81,11 @@ impl<'r, R: Source> Columns<'r, R> {
         self.optional_bytes(problem)?.ok_or_else(|| self.damaged(problem))
     }
 
+    /// Bytes of any length.
+    pub(crate) fn blob(&mut self, problem: &'static str) -> Result<&'r [u8]> {
+        self.take(problem, R::bytes)?.ok_or_else(|| self.damaged(problem))
+    }
+
     pub(crate) fn optional_text(&mut self, problem: &'static str) -> Result<Option<&'r str>> {
         self.take(problem, R::text)
     }

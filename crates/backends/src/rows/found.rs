@@ -4,12 +4,12 @@ use super::{
     ACCOUNT_COLUMNS, CREDENTIAL_COLUMNS, SERVICE_ACCOUNT_COLUMNS, Source, Unread, damaged, is_null,
     read_account, read_credential, read_service_account,
 };
-use tenantry_core::commit::Revision;
+use tenantry_core::commit::{Head, Revision};
 use tenantry_core::error::Result;
 use tenantry_core::store::Found;
 
 /// Reads a credential, its service account, its account, that account's parent, the shard of the
-/// change log and its head.
+/// change log and its head's `rev` and `nonce`.
 pub(crate) fn read_found(row: &impl Source) -> Result<Found> {
     const SERVICE_ACCOUNT: usize = CREDENTIAL_COLUMNS;
     const ACCOUNT: usize = SERVICE_ACCOUNT + SERVICE_ACCOUNT_COLUMNS;
@@ -25,15 +25,18 @@ pub(crate) fn read_found(row: &impl Source) -> Result<Found> {
             .transpose()?,
         account: joined(ACCOUNT).map(|from| read_account(row, from)).transpose()?,
         parent: joined(PARENT).map(|from| read_account(row, from)).transpose()?,
-        revision: read_head(shard, number(row, HEAD + 1)?)?,
+        head: read_head(row, HEAD + 1, shard)?,
     })
 }
 
-/// The head of a shard from the column `rev`, none where the row is missing.
-pub(crate) fn read_head(shard: u8, rev: Option<i64>) -> Result<Revision> {
-    let number = rev.and_then(|rev| u64::try_from(rev).ok());
-    number
-        .map(|number| Revision { shard, number })
+/// The head of a shard from the columns `rev` and `nonce` at `from`, null where the row is missing.
+pub(crate) fn read_head(row: &impl Source, from: usize, shard: u8) -> Result<Head> {
+    let rev = number(row, from)?.and_then(|rev| u64::try_from(rev).ok());
+    rev.zip(number(row, from + 1)?)
+        .map(|(number, nonce)| Head {
+            revision: Revision { shard, number },
+            nonce: nonce.cast_unsigned(),
+        })
         .ok_or_else(|| damaged("change_head", shard.to_string(), "column rev"))
 }
 

@@ -4,7 +4,7 @@ use super::errors::from_sqlite;
 use super::{audit, replays, rows};
 use rusqlite::{Connection, params};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::{Change, Commit, Revision};
+use tenantry_core::commit::{Change, Commit, Head, Mark, Revision};
 use tenantry_core::error::Result;
 use tenantry_core::store::Committed;
 
@@ -40,8 +40,8 @@ fn append_rows<'a>(
     rows: impl IntoIterator<Item = (&'a str, &'a [u8], u64)>,
     at: Timestamp,
 ) -> Result<Revision> {
-    let before = find_head(connection, shard)?;
-    let mut revision = before;
+    let before = find_head(connection, shard)?.mark();
+    let mut last = before;
     let mut insert = connection
         .prepare_cached(
             "INSERT INTO change_log (shard, rev, nonce, kind, subject, at)
@@ -49,41 +49,41 @@ fn append_rows<'a>(
         )
         .map_err(from_sqlite)?;
     for (kind, subject, nonce) in rows {
-        revision.number += 1;
-        insert
-            .execute(params![
-                revision.shard,
-                rows::stored_number(revision.number)?,
-                nonce.cast_signed(),
-                kind,
-                subject,
-                at.micros(),
-            ])
-            .map_err(from_sqlite)?;
+        last = Mark { number: last.number + 1, nonce };
+        let row = params![
+            shard,
+            rows::stored_number(last.number)?,
+            nonce.cast_signed(),
+            kind,
+            subject,
+            at.micros(),
+        ];
+        insert.execute(row).map_err(from_sqlite)?;
     }
     // Last, by rule: on a store with several writers the row's lock, held until the commit, makes
     // a shard's revisions visible in their order.
     let mut update = connection
-        .prepare_cached("UPDATE change_head SET rev = ?2 WHERE shard = ?1 AND rev = ?3")
+        .prepare_cached("UPDATE change_head SET rev = ?2, nonce = ?3 WHERE shard = ?1 AND rev = ?4")
         .map_err(from_sqlite)?;
     let moved = update
         .execute(params![
-            revision.shard,
-            rows::stored_number(revision.number)?,
-            rows::stored_number(before.number)?
+            shard,
+            rows::stored_number(last.number)?,
+            last.nonce.cast_signed(),
+            rows::stored_number(before.number)?,
         ])
         .map_err(from_sqlite)?;
     match moved {
-        1 => Ok(revision),
-        _ => Err(rows::damaged("change_head", revision.shard.to_string(), "column rev")),
+        1 => Ok(Revision { shard, number: last.number }),
+        _ => Err(rows::damaged("change_head", shard.to_string(), "column rev")),
     }
 }
 
 /// The head of a shard.
-pub(super) fn find_head(connection: &Connection, shard: u8) -> Result<Revision> {
+pub(super) fn find_head(connection: &Connection, shard: u8) -> Result<Head> {
     let mut statement = connection
-        .prepare_cached("SELECT rev FROM change_head WHERE shard = ?1")
+        .prepare_cached("SELECT rev, nonce FROM change_head WHERE shard = ?1")
         .map_err(from_sqlite)?;
-    let rev = rows::find(&mut statement, [shard], |row| row.get(0).map_err(from_sqlite))?;
-    rows::read_head(shard, rev)
+    let found = rows::find(&mut statement, [shard], |row| rows::read_head(row, 0, shard))?;
+    found.ok_or_else(|| rows::damaged("change_head", shard.to_string(), "column rev"))
 }

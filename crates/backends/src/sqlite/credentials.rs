@@ -1,12 +1,12 @@
 //! API keys, platform keys and client secrets.
 
-use super::changes::{find_head, write_commit};
+use super::changes::write_commit;
 use super::errors::from_sqlite;
-use super::{SqliteStore, rows};
+use super::{SqliteStore, changes, rows};
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::{Commit, Revision, shard_of};
+use tenantry_core::commit::{Commit, Head, shard_of};
 use tenantry_core::credentials::Credential;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::{AccountId, CredentialId};
@@ -65,7 +65,7 @@ impl CredentialStore for SqliteStore {
                          p.id, p.parent_id, p.name, p.profile, p.metadata, p.status,
                          p.entitlements, p.concurrent_calls, p.sub_account_concurrent_calls,
                          p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac,
-                         coalesce(a.shard, ?2), h.rev
+                         coalesce(a.shard, ?2), h.rev, h.nonce
                      FROM credentials c
                      LEFT JOIN service_accounts s ON s.id = c.service_account_id
                      LEFT JOIN accounts a ON a.id = c.account_id
@@ -258,8 +258,8 @@ impl CredentialStore for SqliteStore {
         .map(|_| ())
     }
 
-    async fn find_revision(&self, root: AccountId) -> Result<Revision> {
-        self.read(|connection| find_head(connection, shard_of(root)))
+    async fn find_head(&self, root: AccountId) -> Result<Head> {
+        self.read(|connection| changes::find_head(connection, shard_of(root)))
     }
 }
 

@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "audit_chains",
         sql: include_str!("../../migrations/sqlite/0007_audit_chains.sql"),
     },
+    Migration {
+        number: 8,
+        name: "nodes",
+        sql: include_str!("../../migrations/sqlite/0008_nodes.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

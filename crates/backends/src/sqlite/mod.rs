@@ -9,7 +9,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `audit`, `trail`, `leads`, `health`
+//!   `audit`, `trail`, `leads`, `nodes`, `health`
 
 mod accounts;
 mod audit;
@@ -25,6 +25,7 @@ mod leads;
 pub mod lock;
 mod members;
 mod migrations;
+mod nodes;
 mod readers;
 mod replays;
 mod restore;

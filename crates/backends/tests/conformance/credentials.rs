@@ -20,7 +20,7 @@ pub(crate) async fn a_credential_is_found_with_the_rows_that_decide(backend: &dy
     let account = found.account.expect("its account").open(&draw.secrets).expect("its seal");
     assert_eq!(account, root);
     assert!(found.parent.is_none() && found.service_account.is_none());
-    assert_eq!(found.revision.shard, shard_of(root.id));
+    assert_eq!(found.head.revision.shard, shard_of(root.id));
 
     let (sub_account, key) = draw.stored_sub_account(&*store, root.id).await;
     let found = store.find_credential_by_tag(&key.tag).await.expect("a read").expect("the key");
@@ -29,7 +29,7 @@ pub(crate) async fn a_credential_is_found_with_the_rows_that_decide(backend: &dy
     assert_eq!(account, sub_account);
     let parent = found.parent.expect("the parent").open(&draw.secrets).expect("its seal");
     assert_eq!(parent, root);
-    assert_eq!(found.revision.shard, shard_of(root.id));
+    assert_eq!(found.head.revision.shard, shard_of(root.id));
 }
 
 pub(crate) async fn a_platform_key_has_no_account(backend: &dyn Backend) {
@@ -41,7 +41,7 @@ pub(crate) async fn a_platform_key_has_no_account(backend: &dyn Backend) {
     let found = store.find_credential_by_tag(&key.tag).await.expect("a read").expect("the key");
     assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), key);
     assert!(found.account.is_none() && found.parent.is_none() && found.service_account.is_none());
-    assert_eq!(found.revision.shard, shard_of(AccountId::PLANE));
+    assert_eq!(found.head.revision.shard, shard_of(AccountId::PLANE));
     let found = store.find_credential(AccountId::PLANE, key.id).await.expect("a read");
     assert!(found.is_some());
     assert!(store.find_credential(root, key.id).await.expect("a read").is_none());
@@ -62,12 +62,12 @@ pub(crate) async fn a_revoked_credential_is_found_as_such(backend: &dyn Backend)
         key.version += 1;
         let change = Change::new(&draw.rng, root, [Subject::Credential(key.tag)]);
         let commit = Commit::changing(draw.seal(draw.event(root)), change);
-        let before = store.find_revision(root).await.expect("a read");
+        let before = store.find_head(root).await.expect("a read").revision;
         let committed = store.update_credential(&draw.seal(key.clone()), commit).await;
         let revision = committed.expect("replaced").expect("a revision");
         assert_eq!((revision.shard, revision.number), (before.shard, before.number + 1));
         let found = store.find_credential_by_tag(&key.tag).await.expect("a read").expect("it");
-        assert_eq!(found.revision, revision);
+        assert_eq!(found.head.revision, revision);
         assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), key);
     }
 }

@@ -1,6 +1,9 @@
 //! The specification of the store: every method of `tenantry_core::store` has functions here, in
 //! the file of its feature, and every backend runs all of them.
 
+#[macro_use]
+mod suite;
+
 mod accounts;
 mod audit;
 mod backend;
@@ -11,7 +14,10 @@ mod health;
 mod keys;
 mod leads;
 mod members;
+mod nodes;
+mod on_postgres;
 mod on_sqlite;
+mod postgres;
 mod replays;
 mod rotations;
 mod service_accounts;

@@ -37,7 +37,7 @@ pub(crate) async fn a_rotated_key_reads_back_with_its_successor(backend: &dyn Ba
     let sealed = (draw.seal(next.clone()), draw.seal(old.clone()));
     let committed = store.rotate_credential(&sealed.0, &[sealed.1], commit).await;
     let revision = committed.expect("rotated").expect("a revision");
-    assert_eq!(revision, store.find_revision(root).await.expect("a read"));
+    assert_eq!(revision, store.find_head(root).await.expect("a read").revision);
     for expected in [&next, &old] {
         assert_eq!(find(&*store, &draw, root, expected.id).await.as_ref(), Some(expected));
         let found = store.find_credential_by_tag(&expected.tag).await.expect("a read");
@@ -176,7 +176,7 @@ pub(crate) async fn several_credentials_are_replaced_together_or_not_at_all(back
     let subjects = [Subject::Credential(key.tag), Subject::Credential(second.tag)];
     let change = Change::new(&draw.rng, root, subjects);
     let commit = Commit::changing(draw.seal(draw.event(root)), change);
-    let before = store.find_revision(root).await.expect("a read");
+    let before = store.find_head(root).await.expect("a read").revision;
     let committed = store.update_credentials(&[sealed, sealed_second], commit).await;
     let revision = committed.expect("replaced").expect("a revision");
     assert_eq!(revision.number, before.number + 2);

@@ -156,7 +156,7 @@ async fn after_a_restore_no_shard_goes_on_as_the_history_that_was_lost() {
         Commit::changing(draw.seal(draw.event(root)), change)
     };
     store.insert_audit_event(change()).await.expect("stored");
-    let at_the_backup = store.find_revision(root).await.expect("a head");
+    let at_the_backup = store.find_head(root).await.expect("a head").revision;
     let copy = take(directory.path());
     // What a node remembers, and the restored store does not know.
     store.insert_audit_event(change()).await.expect("stored");
@@ -169,7 +169,7 @@ async fn after_a_restore_no_shard_goes_on_as_the_history_that_was_lost() {
     let kept = log(copied.path());
     let histories = kept.iter().filter(|(.., kind)| kind == "history").count();
     assert_eq!(histories, usize::from(CHANGE_SHARDS));
-    let head = restored.find_revision(root).await.expect("a head");
+    let head = restored.find_head(root).await.expect("a head").revision;
     assert_eq!(head.number, at_the_backup.number + 1);
     // The same number, another nonce: the node that compares both notices.
     let lost_row =

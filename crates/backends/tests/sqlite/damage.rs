@@ -135,7 +135,7 @@ async fn other_reads_name_what_they_cannot_read() {
     assert_eq!(keys[0].0, *key.id.as_bytes());
     assert_damaged(&keys[0].1);
     assert_damaged(&store.find_credential_by_tag(secret).await);
-    assert_damaged(&store.find_revision(*root).await);
+    assert_damaged(&store.find_head(*root).await);
     assert_damaged(&store.check().await);
     assert_damaged(&store.find_member(*root, &member.realm, &member.subject).await);
     plane.sql("UPDATE service_accounts SET name = CAST(x'612dc328' AS TEXT)");

@@ -23,7 +23,7 @@ async fn what_was_stored_survives_a_restart() {
     assert!(!store.after_unclean_stop());
     let found = store.find_credential_by_tag(&organization.key.tag).await.expect("a read");
     let found = found.expect("the key");
-    assert_eq!(found.revision, revision);
+    assert_eq!(found.head.revision, revision);
     assert_eq!(found.credential.open(&draw.secrets).expect("its seal"), organization.key);
 }
 

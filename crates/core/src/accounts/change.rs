@@ -74,8 +74,8 @@ impl Plane {
             let Some(done) = change(&mut account, now)? else {
                 // Whoever made it so may not have applied that here yet; it must hold before this
                 // reply says so.
-                let revision = self.store.find_revision(root).await?;
-                return Ok((account, self.publish(&log, Ok(Some(revision)))?));
+                let head = self.store.find_head(root).await?;
+                return Ok((account, self.confirm(&log, head)));
             };
             let mut event = self
                 .audit_event(context, root, now, done.action, Target::Account(id))

@@ -102,8 +102,8 @@ impl Plane {
         if ended.is_empty() {
             // Whoever revoked it may not have applied that here yet; it must hold before this
             // reply says so.
-            let revision = self.store.find_revision(*root).await?;
-            return self.publish(&change, Ok(Some(revision))).map(Some);
+            let head = self.store.find_head(*root).await?;
+            return Ok(Some(self.confirm(&change, head)));
         }
         let commit = Commit::changing(self.seal(audit), change.clone());
         match self.store.update_credentials(&ended, commit).await {

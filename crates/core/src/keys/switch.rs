@@ -52,8 +52,8 @@ impl Plane {
             if key.status == wanted {
                 // Whoever switched it may not have applied that here yet; it must hold before this
                 // reply says so.
-                let revision = self.store.find_revision(root).await?;
-                return self.publish(&change, Ok(Some(revision)));
+                let head = self.store.find_head(root).await?;
+                return Ok(self.confirm(&change, head));
             }
             key.status = wanted;
             key.version += 1;

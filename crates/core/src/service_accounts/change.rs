@@ -143,8 +143,8 @@ impl Plane {
             if after == *before {
                 // Whoever made it so may not have applied that here yet; it must hold before this
                 // reply says so.
-                let revision = self.store.find_revision(organization.id).await?;
-                let effective = self.publish(&change, Ok(Some(revision)))?;
+                let head = self.store.find_head(organization.id).await?;
+                let effective = self.confirm(&change, head);
                 return Ok((details, effective));
             }
             after.version += 1;

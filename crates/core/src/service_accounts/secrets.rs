@@ -118,8 +118,8 @@ impl Plane {
             if matches!(credential.status, CredentialStatus::Revoked { .. }) {
                 // Whoever revoked it may not have applied that here yet; it must hold before this
                 // reply says so.
-                let revision = self.store.find_revision(root).await?;
-                return self.publish(&change, Ok(Some(revision)));
+                let head = self.store.find_head(root).await?;
+                return Ok(self.confirm(&change, head));
             }
             let now = self.clock.now();
             let target = Target::ServiceAccount(id);

@@ -7,22 +7,25 @@ use crate::audit::checkpoint::StoredCheckpoint;
 use crate::audit::list::{AskedEvents, FoundEvents};
 use crate::audit::trail::StoredLink;
 use crate::clock::Timestamp;
-use crate::commit::{Commit, Replay, Revision};
+use crate::cluster::{Nodes, Poll, Polled};
+use crate::commit::{Commit, Head, Replay};
 use crate::credentials::Credential;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
-use crate::leads::{Lead, Task};
+use crate::leads::{Lead, NodeId, Task};
 use crate::members::Member;
 use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
-    ForeignKeyStore, Found, HealthStore, LeadStore, MemberStore, NewRows, ReplayStore,
+    ForeignKeyStore, Found, HealthStore, LeadStore, MemberStore, NewRows, NodeStore, ReplayStore,
     ServiceAccountStore,
 };
 use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What a test does at each call of a store; nothing, unless it says otherwise.
 pub trait Interpose: Send + Sync {
@@ -47,9 +50,9 @@ pub trait Interpose: Send + Sync {
 }
 
 /// A store, and what stands before it.
-pub struct Interposed<S, I> {
-    /// The store.
-    pub store: S,
+pub struct Interposed<S: ?Sized, I> {
+    /// The store, which others may use too.
+    pub store: Arc<S>,
     /// The test's part.
     pub between: I,
 }
@@ -60,7 +63,7 @@ macro_rules! interpose {
         $($kind:ident $name:ident($($given:ident: $type:ty),* $(,)?) -> $answer:ty;)*
     })*) => {$(
         #[async_trait]
-        impl<S: $store, I: Interpose> $store for Interposed<S, I> {
+        impl<S: $store + ?Sized, I: Interpose> $store for Interposed<S, I> {
             $(async fn $name(&self, $($given: $type),*) -> Result<$answer> {
                 self.between.before();
                 self.between.$kind(self.store.$name($($given),*).await)
@@ -147,7 +150,7 @@ interpose! {
         ) -> Committed;
         change update_credentials(credentials: &[Sealed<Credential>], commit: Commit) -> Committed;
         read touch_credentials(used: &[(CredentialId, Timestamp)]) -> ();
-        read find_revision(root: AccountId) -> Revision;
+        read find_head(root: AccountId) -> Head;
     }
     ForeignKeyStore {
         change insert_foreign_keys(keys: Vec<ImportedRows>, kinds: Vec<ForeignKind>) -> Committed;
@@ -172,6 +175,13 @@ interpose! {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;
         read find_member_by_id(root: AccountId, id: MemberId) -> Option<Member>;
         change save_member(member: &Member, commit: Commit) -> Committed;
+    }
+    NodeStore {
+        read poll_changes(poll: &Poll) -> Polled;
+        read list_nodes(now: Timestamp, limit: u32) -> Nodes;
+        read delete_node(node: NodeId) -> ();
+        read sweep_nodes(now: Timestamp, silent: Duration, limit: u32) -> u64;
+        read prune_change_log(before: Timestamp, limit: u32) -> u64;
     }
     ReplayStore {
         read find_replay(scope: &str, key_hash: &[u8; 32]) -> Option<Replay>;

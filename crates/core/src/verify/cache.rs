@@ -103,7 +103,7 @@ impl VerifyCache {
 
     /// Enters what was read, unless a change came in between; gives it back either way.
     pub(super) fn fill(&self, slot: Vacant<'_>, read: &Read, epoch: Epoch) -> Known {
-        let revision = read.revision;
+        let revision = read.head.revision;
         let mut shard = lock(&self.shards[usize::from(revision.shard)]);
         if !self.accepts(&shard, revision, epoch) {
             return read.to_known();

@@ -3,7 +3,7 @@
 
 use crate::accounts::{Account, AccountStatus};
 use crate::clock::Timestamp;
-use crate::commit::{Revision, shard_of};
+use crate::commit::{Head, shard_of};
 use crate::credentials::{Credential, CredentialStatus, Owner};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId, ServiceAccountId};
@@ -310,7 +310,7 @@ pub(crate) struct Read {
     pub(crate) service_account: Option<ServiceAccount>,
     pub(crate) account: Option<Account>,
     pub(crate) parent: Option<Account>,
-    pub(crate) revision: Revision,
+    pub(crate) head: Head,
 }
 
 impl Read {
@@ -321,7 +321,7 @@ impl Read {
             service_account: found.service_account.map(|row| row.open(secrets)).transpose()?,
             account: found.account.map(|row| row.open(secrets)).transpose()?,
             parent: found.parent.map(|row| row.open(secrets)).transpose()?,
-            revision: found.revision,
+            head: found.head,
         };
         if read.fits(tag) {
             return Ok(read);
@@ -359,7 +359,7 @@ impl Read {
         };
         owned
             && self.credential.tag == *tag
-            && self.revision.shard == shard_of(self.credential.owner.root())
+            && self.head.revision.shard == shard_of(self.credential.owner.root())
     }
 
     /// What the credential may do: its own permissions, or its service account's.

@@ -256,7 +256,7 @@ impl Plane {
         for slot in std::iter::once(account).chain(account.parent()) {
             let epoch = self.cluster.cache.epoch();
             // The head first: a change between the two reads makes the head too old, never too new.
-            let revision = self.store.find_revision(root).await?;
+            let head = self.store.find_head(root).await?;
             let found = self.store.find_account(root, slot.id).await?;
             let account = found.ok_or_else(|| Error::Integrity {
                 table: Account::TABLE,
@@ -264,7 +264,7 @@ impl Plane {
                 problem: "the row is gone",
             })?;
             let account = account.open(&self.secrets)?;
-            let status = self.cluster.cache.refresh(slot, &account, revision, epoch);
+            let status = self.cluster.cache.refresh(slot, &account, head.revision, epoch);
             standing = standing.and(status);
         }
         Ok(standing)

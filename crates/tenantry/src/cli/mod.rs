@@ -51,6 +51,9 @@ pub(crate) enum Command {
     BackupKey(BackupKey),
     /// Puts a backup into a data directory that is empty or does not exist yet
     Restore(Restore),
+    /// The secrets that all nodes on one database share
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Looks the data directory over, beside a running server or without one
     Doctor(Doctor),
 }
@@ -80,6 +83,15 @@ pub(crate) enum BackupKey {
         file: PathBuf,
         #[command(flatten)]
         printing: Printing,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Draws new secrets and writes them to a file, or prints them for what keeps secrets
+    Generate {
+        /// The file to write, for --secrets-file; it must not exist
+        file: Option<PathBuf>,
     },
 }
 

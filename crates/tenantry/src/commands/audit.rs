@@ -121,6 +121,10 @@ async fn verify_remote(config: &Config, asked: &AuditVerify) -> Result<()> {
 
 /// The whole store of this machine, beside a running server or without one.
 fn verify(config: &Config, asked: &AuditVerify) -> Result<()> {
+    config.require_embedded(
+        "audit verify",
+        "with --url and --key, a server verifies the chain of the key's organization",
+    )?;
     if !config.data_dir.join(DATABASE_FILE).exists() {
         return Err(wiring::nothing_there(&config.data_dir));
     }
@@ -146,8 +150,13 @@ fn verify(config: &Config, asked: &AuditVerify) -> Result<()> {
 }
 
 fn secrets(config: &Config) -> Result<Secrets> {
-    let path = config.secrets_file();
-    let material = secrets_file::read(&path)?.ok_or_else(|| wiring::secrets_lost(&path))?;
+    let material = match &config.database {
+        Some(database) => wiring::shared_secrets(database)?,
+        None => {
+            let path = config.secrets_file();
+            secrets_file::read(&path)?.ok_or_else(|| wiring::secrets_lost(&path))?
+        }
+    };
     Ok(Secrets::new(&material))
 }
 

@@ -25,6 +25,10 @@ const WRITE_BYTES: usize = 1 << 20;
 
 /// `backup`
 pub(crate) fn run(config: &Config, command: &Backup) -> Result<()> {
+    config.require_embedded(
+        "backup",
+        "use pg_dump, or your server's own backups, and keep the secrets apart from them",
+    )?;
     let path = &command.file;
     if !config.data_dir.join(DATABASE_FILE).exists() {
         return Err(wiring::nothing_there(&config.data_dir));

@@ -68,6 +68,7 @@ impl Check {
 
 /// `doctor`
 pub(crate) fn run(config: &Config, command: &Doctor) -> Result<()> {
+    config.require_embedded("doctor", "ask PostgreSQL's own tools, such as pg_amcheck")?;
     if !config.data_dir.join(DATABASE_FILE).exists() {
         return Err(wiring::nothing_there(&config.data_dir));
     }

@@ -11,6 +11,7 @@ mod lost;
 mod native;
 mod organizations;
 mod restore;
+mod secrets;
 mod serve;
 mod service_accounts;
 mod token;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Audit(command) => audit::run(&config, command).await,
                 Command::Backup(backup) => backup::run(&config, &backup),
                 Command::BackupKey(command) => backup_key::run(&command),
+                Command::Secrets(command) => secrets::run(&command),
                 Command::Restore(restore) => restore::run(&config, &restore).await,
                 Command::Serve | Command::Doctor(_) => Ok(()),
             }

@@ -31,6 +31,7 @@ const READ_BYTES: usize = 1 << 20;
 
 /// `restore`
 pub(crate) async fn run(config: &Config, command: &Restore) -> Result<()> {
+    config.require_embedded("restore", "use pg_restore on what pg_dump wrote")?;
     let file = &command.file;
     let target = std::path::absolute(&config.data_dir)
         .map_err(|error| Failure::Io(format!("find {}", config.data_dir.display()), error))?;

@@ -12,6 +12,7 @@ use std::io::{ErrorKind, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{OpenError, RESTORE_HINT};
 use tenantry_core::Plane;
 use tenantry_core::accounts::{CreatedOrganization, NewOrganization};
@@ -37,13 +38,13 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
     let traces = traces::start(config.traces.as_ref(), scheme)?;
-    let local = wiring::open(config, Missing::Create)?;
+    let Opened { plane, store, unclean, lock } = open(config).await?;
     let recorder = traces.as_ref().map(Traces::recorder);
     let mut options = Options { recorder, ..Options::default() };
     if let Some(sample) = config.access_log_sample {
         options.access_log_sample = sample;
     }
-    let app = App::new(local.plane.clone(), options);
+    let app = App::new(plane.clone(), options);
     let limits = config.network.limits.clone().within(descriptors::raise());
     tracing::info!(
         connections_max = limits.connections_max,
@@ -62,9 +63,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     // Before anybody is told where the server is: whoever reads it may stop it right then.
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
-    greet(config, &local.plane, &format!("{scheme}://{address}")).await?;
-    if local.store.after_unclean_stop() {
-        check_in_background(local.store.quick_check());
+    greet(config, &plane, &format!("{scheme}://{address}")).await?;
+    if let Some(check) = unclean {
+        check_in_background(check);
     }
 
     let (stop, stopped) = watch::channel(false);
@@ -75,19 +76,19 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let readiness = app.readiness();
     let owner = rustix::process::geteuid().as_raw();
     if let Some(listener) = metrics {
-        let render = metrics::renderer(app.clone(), local.store.clone(), traces.clone());
+        let render = metrics::renderer(app.clone(), store, traces.clone());
         tokio::spawn(server::serve_metrics(listener, render, wait(stopped.clone())));
     }
     let network =
         tokio::spawn(server::serve_network(app.clone(), network, served, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
-    let flushing = tokio::spawn(flush_last_used(local.plane.clone()));
-    let probing = tokio::spawn(probe_writes(local.plane.clone()));
-    let sweeping = tokio::spawn(sweep_replays(local.plane.clone()));
+    let flushing = tokio::spawn(flush_last_used(plane.clone()));
+    let probing = tokio::spawn(probe_writes(plane.clone()));
+    let sweeping = tokio::spawn(sweep_replays(plane.clone()));
     let (end, ended) = watch::channel(false);
     let sealing = wiring::sealer(config);
-    let sealing = tokio::spawn(seal::run(local.plane.clone(), sealing, wait(ended)));
+    let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended)));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     readiness.set_draining();
     let drained = async {
@@ -111,7 +112,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     flushing.abort();
     probing.abort();
     sweeping.abort();
-    if let Err(error) = local.plane.flush_last_used().await {
+    if let Err(error) = plane.flush_last_used().await {
         tracing::warn!(%error, "last-used times were not written");
     }
     // After the last change.
@@ -121,8 +122,35 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     if let Some(traces) = traces {
         traces.stop().await;
     }
+    drop(lock);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A plane, and what serving it takes.
+struct Opened {
+    plane: Arc<Plane>,
+    store: metrics::Store,
+    /// A look over the embedded store, after a stop that was not clean.
+    unclean: Option<Check>,
+    /// Keeps other processes out of the data directory, where no store of its own does.
+    lock: Option<DataDirLock>,
+}
+
+type Check = Box<dyn FnOnce() -> std::result::Result<Vec<String>, OpenError> + Send>;
+
+async fn open(config: &Config) -> Result<Opened> {
+    if let Some(database) = &config.database {
+        let lock = Some(wiring::lock_directory(config)?);
+        let shared = wiring::open_shared(config, database, Missing::Create).await?;
+        let store = metrics::Store::Shared(shared.store);
+        return Ok(Opened { plane: shared.plane, store, unclean: None, lock });
+    }
+    let local = wiring::open(config, Missing::Create)?;
+    let unclean = local.store.after_unclean_stop();
+    let unclean = unclean.then(|| Box::new(local.store.quick_check()) as Check);
+    let store = metrics::Store::Embedded(local.store);
+    Ok(Opened { plane: local.plane, store, unclean, lock: None })
 }
 
 async fn bind_metrics(listen: MetricsListen) -> Result<Option<TcpListener>> {
@@ -147,9 +175,7 @@ async fn bind_metrics(listen: MetricsListen) -> Result<Option<TcpListener>> {
 
 /// Looks the whole database over while it serves: what a crash may have left is found before a
 /// request stumbles over it.
-fn check_in_background(
-    check: impl FnOnce() -> std::result::Result<Vec<String>, OpenError> + Send + 'static,
-) {
+fn check_in_background(check: Check) {
     tracing::warn!("the last stop was not clean; checking the database");
     // On a thread of its own, which nothing waits for: a stop must not.
     std::thread::spawn(move || match check() {
@@ -232,6 +258,12 @@ async fn greet(config: &Config, plane: &Plane, base: &str) -> Result<()> {
         address: None,
     };
     if plane.is_initialized().await? {
+        output::line(&format!("Tenantry is serving {base}"));
+        return Ok(());
+    }
+    if config.database.is_some() {
+        // Of several nodes that start at once, each would make one.
+        tracing::warn!("there is no organization yet: run `tenantry init` with the same settings");
         output::line(&format!("Tenantry is serving {base}"));
         return Ok(());
     }

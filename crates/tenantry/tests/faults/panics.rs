@@ -63,7 +63,7 @@ async fn requests_that_panic() {
     let folder = tempfile::tempdir().expect("a directory");
     let store = SqliteStore::open(&SqliteOptions::new(folder.path(), SystemClock.now()));
     let store = store.expect("a store");
-    let store = Arc::new(Interposed { store, between: Panicking::saying(CANARY) });
+    let store = Arc::new(Interposed { store: Arc::new(store), between: Panicking::saying(CANARY) });
     let app = app(store.clone());
     let organization = json!({ "organization": "o", "name": "n", "email": "e@example.com" });
     let created = send(&app, Peer::Operator, "POST", "/operator/initialize", &[], &organization);

@@ -2,35 +2,9 @@
 
 use crate::support::{Settings, TestApp};
 use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::fmt::Write as _;
 use tenantry_core::plane::Policy;
 
 const SUB_ACCOUNTS: usize = 10_000;
-
-/// Every row of every table, printed.
-fn rows(app: &TestApp) -> HashSet<String> {
-    let database = app.database();
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'";
-    let mut statement = database.prepare(tables).expect("a query");
-    let names = statement.query_map([], |row| row.get::<_, String>(0)).expect("tables");
-    let names: Vec<String> = names.collect::<rusqlite::Result<_>>().expect("names");
-    let mut found = HashSet::new();
-    for name in names {
-        let mut statement = database.prepare(&format!("SELECT * FROM {name}")).expect("a query");
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).expect("rows");
-        while let Some(row) = rows.next().expect("a row") {
-            let mut printed = name.clone();
-            for column in 0..columns {
-                let value = row.get_ref(column).expect("a column");
-                write!(printed, "|{value:?}").expect("strings take every write");
-            }
-            found.insert(printed);
-        }
-    }
-    found
-}
 
 /// Seen failing with the changed account not entered into the cache, and with its change taking
 /// the tree's credentials out of it.
@@ -60,13 +34,13 @@ async fn suspending_an_account_of_ten_thousand_writes_a_handful_of_rows_and_resu
         app.store.between.calls() - before
     };
     assert!(all_are("VALID").await > SUB_ACCOUNTS as u64, "each key once, and the platform's");
-    let (before, look_ups) = (rows(&app), app.plane.credential_look_ups());
+    let (before, look_ups) = (app.rows(), app.plane.credential_look_ups());
 
     let operator = app.operator().header("tenantry-organization", &organization.account_id);
     let path = format!("/v1/accounts/{}", organization.account_id);
     let reply = operator.post(&format!("{path}/suspend"), Value::Null).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
-    let after = rows(&app);
+    let after = app.rows();
     let written: Vec<&String> = after.difference(&before).collect();
     let of = |table: &str| written.iter().filter(|row| row.starts_with(table)).count();
     assert_eq!((of("accounts|"), of("change_log|"), of("change_head|")), (1, 1, 1), "{written:#?}");

@@ -77,17 +77,9 @@ async fn a_key_of_any_dialect_is_found_by_its_own_spelling_alone() {
     let uuid = tenantry_core::ids::CredentialId::parse_native(id).expect("an id").to_uuid();
     let (_, client_secret) = app.client().await;
     assert!(client_secret.starts_with("sa_secret_"));
-    let secret_id: String = app
-        .database()
-        .query_row("SELECT hex(id) FROM credentials WHERE kind = 'client_secret'", [], |row| {
-            row.get(0)
-        })
-        .expect("a row");
-    let bytes: Vec<u8> = (0..16)
-        .map(|n| u8::from_str_radix(&secret_id[2 * n..2 * n + 2], 16).expect("hex"))
-        .collect();
+    let secret_id = app.bytes("SELECT id FROM credentials WHERE kind = 'client_secret'");
     let of_service_account =
-        tenantry_core::ids::CredentialId::from_bytes(bytes.try_into().expect("16 bytes"));
+        tenantry_core::ids::CredentialId::from_bytes(secret_id.try_into().expect("16 bytes"));
     let account = app.organization.account_id.clone();
     let foreign = app.organization("Other").await;
     let theirs = app.sub_account_of(&foreign, "theirs").await.key_id;

@@ -158,8 +158,10 @@ async fn send(app: &TestApp, route: &Route, caller: &Client<'_>, path: &str, bod
         assert_eq!(event_count(app, route), events + 1, "{} {path}", route.method);
     }
     // The events say of every row that was written which version it has.
-    let report = trail(app);
-    assert_eq!(report.findings.wrong, 0, "{} {path}: {report:?}", route.method);
+    if !app.is_shared() {
+        let report = trail(app);
+        assert_eq!(report.findings.wrong, 0, "{} {path}: {report:?}", route.method);
+    }
     status
 }
 

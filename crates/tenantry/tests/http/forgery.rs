@@ -1,7 +1,6 @@
 //! Whoever can write the database still cannot make, alter or move a credential (case 100).
 
 use crate::support::{Log, TestApp};
-use rusqlite::params;
 use serde_json::json;
 
 /// Edits one row by SQL before the key was ever verified, then asks.
@@ -11,8 +10,7 @@ async fn verdict_after(sql: &str) -> (String, u16, String) {
     let platform = app.platform().await;
     let sub = app.sub_account("victim").await;
     app.sub_account("other").await;
-    let changed = app.database().execute_batch(sql);
-    changed.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    app.edit(sql);
     let code = app.code(&platform, &sub.key).await;
     let status = app.bearer(&sub.key).get("/v1/whoami").await.status.as_u16();
     let text = log.text();
@@ -64,12 +62,10 @@ async fn case_100_a_sub_account_moved_to_another_organization_does_not_verify() 
     let app = TestApp::start().await;
     let other = app.organization("Other").await;
     let sub = app.sub_account("s").await;
-    let database = app.database();
-    let changed = database.execute(
+    let moved = app.edit(
         "UPDATE accounts SET parent_id = (SELECT id FROM accounts WHERE name = 'Other') WHERE name = 's'",
-        [],
     );
-    assert_eq!(changed.expect("changed"), 1);
+    assert_eq!(moved, 1);
     for verifier in [app.platform().await, app.bearer(&other.key), app.owner()] {
         assert_eq!(app.code(&verifier, &sub.key).await, "NOT_FOUND");
     }
@@ -81,17 +77,14 @@ async fn case_100_a_row_with_somebody_elses_tag_opens_nothing() {
     let app = TestApp::start().await;
     let platform = app.platform().await;
     let (weak, strong) = (app.sub_account("weak").await, app.organization.key.clone());
-    let database = app.database();
     // The master key's row gets the weak key's tag, and with it, so the attacker hopes, its holder.
-    let tag: Vec<u8> = database
-        .query_row("SELECT tag FROM credentials WHERE account_id <> root_id", [], |row| row.get(0))
-        .expect("the weak key");
-    database.execute("DELETE FROM credentials WHERE tag = ?1", params![tag]).expect("deleted");
-    let moved = database.execute(
-        "UPDATE credentials SET tag = ?1 WHERE kind = 'api_key' AND account_id = root_id",
-        params![tag],
+    let moved = app.edit(
+        "CREATE TABLE taken AS SELECT tag FROM credentials WHERE account_id <> root_id;
+         DELETE FROM credentials WHERE tag = (SELECT tag FROM taken);
+         UPDATE credentials SET tag = (SELECT tag FROM taken)
+         WHERE kind = 'api_key' AND account_id = root_id",
     );
-    assert_eq!(moved.expect("moved"), 1);
+    assert_eq!(moved, 1);
     assert_eq!(app.code(&platform, &weak.key).await, "NOT_FOUND");
     assert_eq!(app.bearer(&weak.key).get("/v1/whoami").await.status, 401);
     assert_eq!(app.bearer(&strong).get("/v1/whoami").await.status, 401);
@@ -111,7 +104,7 @@ async fn case_100_a_row_transplanted_under_another_id_or_account_opens_nothing()
              WHERE {victim} OR id = zeroblob(16)"
         ),
     ] {
-        app.database().execute_batch(&change).expect("changed");
+        app.edit(&change);
         assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND", "{change}");
         assert_eq!(app.bearer(&sub.key).get("/v1/whoami").await.status, 401, "{change}");
         app.advance(2);
@@ -122,7 +115,7 @@ async fn case_100_a_row_transplanted_under_another_id_or_account_opens_nothing()
     let (sub, _) = (app.sub_account("s").await, app.sub_account("t").await);
     let seal = "UPDATE accounts SET row_mac = (SELECT row_mac FROM accounts WHERE name = 't')
                 WHERE name = 's'";
-    app.database().execute_batch(seal).expect("changed");
+    app.edit(seal);
     assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND");
 }
 
@@ -143,9 +136,7 @@ async fn an_account_row_that_is_damaged_after_its_key_was_cached_refuses_once_it
         let path = format!("/operator/organizations/{}/entitlement", other.uuid);
         let taken = json!({ "entitlement": "sub_accounts", "given": false });
         assert_eq!(app.operator().post(&path, taken).await.refusal().0, 503);
-        let database = app.database();
-        database.execute_batch("PRAGMA foreign_keys = OFF").expect("set");
-        database.execute_batch(change).expect("changed");
+        app.edit(change);
         assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND", "{change}");
         let own = app.bearer(&other.key).post("/v1/keys/verify", json!({ "key": sub.key })).await;
         assert_eq!(own.refusal().0, 401, "{change}");
@@ -157,7 +148,7 @@ async fn one_damaged_organization_does_not_hide_the_others() {
     let app = TestApp::start().await;
     app.organization("Other").await;
     let damage = "UPDATE accounts SET status = 'golden' WHERE name = 'Other'";
-    app.database().execute_batch(damage).expect("changed");
+    app.edit(damage);
     let reply = app.operator().get("/operator/organizations").await;
     assert_eq!(reply.json["data"].as_array().map(Vec::len), Some(1), "{}", reply.text);
     assert!(app.plane.is_initialized().await.expect("a read"));
@@ -170,11 +161,10 @@ async fn case_100_a_revocation_is_not_undone_by_sql() {
     let sub = app.sub_account("s").await;
     // The revoked state is undone by putting another row's status and version in its place.
     app.owner().delete(&format!("/v1/keys/{}", sub.key_id)).await;
-    let changed = app.database().execute(
+    let changed = app.edit(
         "UPDATE credentials SET status = 'active', revoked_at = NULL, version = 1 WHERE status = 'revoked'",
-        [],
     );
-    assert_eq!(changed.expect("changed"), 1);
+    assert_eq!(changed, 1);
     assert_eq!(app.code(&platform, &sub.key).await, "NOT_FOUND");
 }
 
@@ -183,7 +173,7 @@ async fn a_forged_service_account_does_not_verify() {
     let app = TestApp::start().await;
     let (client_id, client_secret) = app.client().await;
     let sql = "UPDATE service_accounts SET permissions = '[\"*:*\"]'";
-    assert_eq!(app.database().execute(sql, []).expect("changed"), 1);
+    assert_eq!(app.edit(sql), 1);
     let question = json!({ "client_id": client_id, "client_secret": client_secret });
     let reply = app.owner().post("/v1/keys/verify", question).await;
     assert_eq!(reply.json["code"], "NOT_FOUND");

@@ -20,6 +20,9 @@ fn answer(status: u16, text: &str) -> (u16, String) {
 async fn a_full_store_is_ready_for_verifications_and_not_for_changes() {
     let settings = Settings { database_bytes_max: Some(1 << 20), ..Settings::default() };
     let app = TestApp::start_with(settings).await;
+    if app.is_shared() {
+        return;
+    }
     let good = answer(200, "ready\nwrites: accepted\n");
     assert_eq!(ask(&app, "/readyz").await, good);
     assert_eq!(ask(&app, "/readyz/writes").await, answer(200, "writes: accepted\n"));
@@ -38,7 +41,7 @@ async fn a_full_store_is_ready_for_verifications_and_not_for_changes() {
     assert_eq!(app.code(&app.owner(), &app.organization.key).await, "VALID");
 
     let emptied = "UPDATE accounts SET metadata = '{}' WHERE length(metadata) > 1000";
-    app.database().execute(emptied, []).expect("emptied");
+    app.edit(emptied);
     app.plane.probe_writes().await.expect("there is room");
     assert_eq!(ask(&app, "/readyz").await, good);
     assert_eq!(ask(&app, "/readyz/writes").await.0, 200);

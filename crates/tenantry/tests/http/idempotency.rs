@@ -360,16 +360,13 @@ async fn case_99_a_kept_reply_opens_for_nobody_without_its_header() {
     // Moved to another request by whoever can write the store, or made to last: it stays shut.
     let second = "the-key-of-another-request";
     sent(second).post("/v1/accounts", json!({ "name": "x" })).await;
-    let database = app.database();
     for edit in [
         "UPDATE idempotency SET reply = (SELECT reply FROM idempotency ORDER BY rowid LIMIT 1)",
         "UPDATE idempotency SET reply_until = reply_until + 1",
         "UPDATE idempotency SET resource = 'acc_other'",
         "UPDATE idempotency SET reply = x'00'",
     ] {
-        database.execute_batch("SAVEPOINT before").expect("begun");
-        assert_eq!(database.execute(edit, []).expect("edited"), 2);
-        database.execute_batch("RELEASE before").expect("committed");
+        assert_eq!(app.edit(edit), 2);
         let reply = sent(second).post("/v1/accounts", json!({ "name": "x" })).await;
         assert_eq!(reply.refusal().0, 500, "{edit}");
         assert!(!reply.text.contains(secret));

@@ -310,7 +310,7 @@ async fn no_change_is_said_to_hold_for_a_secret_whose_row_was_altered() {
     assert_eq!(app.client_code(&machine.client_id, &machine.secret).await, "VALID");
     let alter = |name: &str| {
         let sql = format!("UPDATE credentials SET name = {name} WHERE kind = 'client_secret'");
-        app.database().execute(&sql, []).expect("altered")
+        app.edit(&sql)
     };
     assert_eq!(alter("'x'"), 1);
     let disable = format!("{}/disable", machine.path());

@@ -7,5 +7,6 @@ mod damage;
 mod doctor;
 mod recipients;
 mod refusals;
+mod shared;
 mod stolen;
 mod support;

@@ -32,13 +32,18 @@ pub(crate) struct Outcome {
 impl Site {
     /// An initialized data directory without a server.
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().expect("a directory");
-        let keys = tempfile::tempdir().expect("a directory");
-        let mut site = Self { root, keys, organization: Value::Null };
+        let mut site = Self::bare();
         let arguments = ["init", "--organization", ORGANIZATION, "--name", "Ann", "--email"];
         let made = site.run(&[&arguments[..], &["canary@example.com", "--json"]].concat());
         site.organization = serde_json::from_str(&made.good().stdout).expect("JSON");
         site
+    }
+
+    /// A place without a data directory.
+    pub(crate) fn bare() -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let keys = tempfile::tempdir().expect("a directory");
+        Self { root, keys, organization: Value::Null }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -101,10 +106,15 @@ impl Site {
 
     /// Starts a server on `data`, or tells why it does not start.
     pub(crate) fn try_serve(&self, data: &Path) -> Result<Server, String> {
-        let mut log = tempfile::tempfile().expect("a file");
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        command.env("TENANTRY_DATA_DIR", data).stdout(Stdio::piped());
-        command.stderr(log.try_clone().expect("a handle"));
+        command.env("TENANTRY_DATA_DIR", data);
+        Self::start(command)
+    }
+
+    /// Starts the server that `command` runs, or tells why it does not start.
+    pub(crate) fn start(mut command: Command) -> Result<Server, String> {
+        let mut log = tempfile::tempfile().expect("a file");
+        command.stdout(Stdio::piped()).stderr(log.try_clone().expect("a handle"));
         let mut child = command.spawn().expect("the binary");
         let mut line = String::new();
         let mut printed = BufReader::new(child.stdout.take().expect("a pipe"));

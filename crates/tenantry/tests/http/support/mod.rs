@@ -1,9 +1,11 @@
 //! An app on a store of its own, and typed callers of it.
 
+mod database;
 mod log;
 mod lost_reply;
 mod machine;
 
+use database::Database;
 pub(crate) use log::Log;
 use lost_reply::LostReply;
 pub(crate) use machine::Machine;
@@ -13,17 +15,19 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
+use tenantry_backends::testing::{Database as SharedDatabase, Server};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
-use tenantry_core::store::Interposed;
+use tenantry_core::store::{Interposed, Store};
 use tenantry_http::{App, Options, Peer};
 
 /// 2025-07-10T14:35:00.123456Z
@@ -37,11 +41,12 @@ pub(crate) struct TestApp {
     /// The plane beneath it, for what no surface can ask yet.
     pub(crate) plane: Arc<Plane>,
     /// The store beneath that, which can lose a reply.
-    pub(crate) store: Arc<Interposed<SqliteStore, LostReply>>,
+    pub(crate) store: Arc<Interposed<dyn Store, LostReply>>,
     /// The plane's secrets.
     pub(crate) secrets: Secrets,
     clock: Arc<ManualClock>,
     dir: tempfile::TempDir,
+    database: Database,
     /// The organization.
     pub(crate) organization: Organization,
 }
@@ -103,14 +108,10 @@ impl TestApp {
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(START)));
-        let store = SqliteStore::open(&SqliteOptions {
-            size_max_bytes: settings.database_bytes_max,
-            ..SqliteOptions::new(dir.path(), clock.now())
-        });
+        let (store, database) = open(&settings, dir.path(), clock.now()).await;
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
-        let store = store.expect("a store");
         let store = Arc::new(Interposed { store, between: LostReply::default() });
         let plane = Arc::new(Plane::new(Parts {
             store: store.clone(),
@@ -129,7 +130,7 @@ impl TestApp {
         let organization =
             create_organization(&app, "/operator/initialize", "Acme Corporation").await;
         let secrets = Secrets::new(&material);
-        Self { app, plane, store, secrets, clock, dir, organization }
+        Self { app, plane, store, secrets, clock, dir, database, organization }
     }
 
     /// A further organization.
@@ -224,31 +225,29 @@ impl TestApp {
         reply.text_at("/code").to_owned()
     }
 
-    /// The database, for looking into it and for forging rows.
-    pub(crate) fn database(&self) -> rusqlite::Connection {
-        let database = rusqlite::Connection::open(self.database_path()).expect("the database");
-        database.busy_timeout(Duration::from_secs(5)).expect("set");
-        database
+    /// A directory of the app's own.
+    pub(crate) fn directory(&self) -> &Path {
+        self.dir.path()
     }
+}
 
-    /// The database's file.
-    pub(crate) fn database_path(&self) -> PathBuf {
-        self.dir.path().join("tenantry.db")
+/// A store of its own: in `directory`, or where the environment says so a database of the server that
+/// tests share.
+async fn open(settings: &Settings, directory: &Path, now: Timestamp) -> (Arc<dyn Store>, Database) {
+    if std::env::var_os("TENANTRY_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
+        let server =
+            Server::shared().expect("PostgreSQL, since TENANTRY_TEST_DATABASE asks for it");
+        let database = server.database();
+        let options = PostgresOptions::new(database.url(), now);
+        let store = PostgresStore::open(&options).await.expect("a store");
+        return (Arc::new(store), Database::Shared(database));
     }
-
-    /// How many rows `sql` counts.
-    pub(crate) fn count(&self, sql: &str) -> i64 {
-        self.database().query_row(sql, [], |row| row.get(0)).expect("a count")
-    }
-
-    /// True where some file of the store holds these bytes.
-    pub(crate) fn stores(&self, needle: &str) -> bool {
-        let files = std::fs::read_dir(self.dir.path()).expect("the directory");
-        files.into_iter().any(|file| {
-            let bytes = std::fs::read(file.expect("a file").path()).expect("its bytes");
-            bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
-        })
-    }
+    let options = SqliteOptions {
+        size_max_bytes: settings.database_bytes_max,
+        ..SqliteOptions::new(directory, now)
+    };
+    let store = SqliteStore::open(&options).expect("a store");
+    (Arc::new(store), Database::Embedded(options.database_file()))
 }
 
 async fn create_organization(app: &App, path: &str, name: &str) -> Organization {
@@ -358,7 +357,16 @@ impl Reply {
     /// Status and body of a refusal, which always has an id and never tells anything internal.
     pub(crate) fn refusal(&self) -> (u16, &Value) {
         assert!(!self.header("x-request-id").is_empty(), "no request id: {}", self.text);
-        for word in ["SELECT", "sqlite", "rusqlite", ".rs:", "panicked", "tenantry.db"] {
+        for word in [
+            "SELECT",
+            "sqlite",
+            "rusqlite",
+            "postgres",
+            "SQLSTATE",
+            ".rs:",
+            "panicked",
+            "tenantry.db",
+        ] {
             assert!(!self.text.contains(word), "{word} in {}", self.text);
         }
         (self.status.as_u16(), &self.json)

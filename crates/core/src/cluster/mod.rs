@@ -3,10 +3,14 @@
 //! The node that makes a change applies it to its own cache before it answers. On one node that
 //! is everywhere.
 
+mod poll;
+
+pub use poll::{LogRow, Marks, Node, Nodes, Poll, Polled, Tail};
+
 use crate::Plane;
 use crate::accounts::Account;
 use crate::clock::Timestamp;
-use crate::commit::{Change, Revision};
+use crate::commit::{Change, Head, Revision};
 use crate::error::{Error, Result};
 use crate::store::Committed;
 use crate::verify::{Epoch, VerifyCache};
@@ -45,6 +49,13 @@ impl Cluster {
 }
 
 impl Plane {
+    /// Takes what `change` names out of this node's cache, where the store at `head` has it as it is
+    /// wanted already, and says by when that holds.
+    pub(crate) fn confirm(&self, change: &Change, head: Head) -> Effective {
+        self.cluster.cache.apply(change, Some(head.revision));
+        Cluster::effective(head.revision, self.clock.now())
+    }
+
     /// Applies a change to this node's cache once its outcome is known, and says by when it holds.
     pub(crate) fn publish(&self, change: &Change, outcome: Result<Committed>) -> Result<Effective> {
         match outcome {

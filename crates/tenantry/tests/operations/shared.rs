@@ -1,0 +1,79 @@
+//! Nodes on one PostgreSQL.
+
+use crate::support::Site;
+use serde_json::json;
+use std::fs;
+use tenantry_backends::testing::{Database, Server};
+
+/// What a command needs to know of the database.
+fn on<'a>(database: &'a Database, secrets: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["--database", database.url(), "--secrets-file", secrets][..], rest].concat()
+}
+
+const INIT: [&str; 8] =
+    ["init", "--organization", "Acme", "--name", "Ann", "--email", "ann@example.com", "--json"];
+
+#[test]
+fn two_nodes_with_the_same_secrets_serve_one_plane() {
+    let Some(server) = Server::shared() else { return };
+    let (database, site) = (server.database(), Site::bare());
+    let drawn = site.run(&["secrets", "generate", "secrets.toml"]).good();
+    assert!(drawn.stdout.contains("secrets.toml"), "{drawn:?}");
+    site.run(&["secrets", "generate", "secrets.toml"]).refused("never overwritten");
+
+    site.run(&on(&database, "secrets.toml", &["organizations", "list"])).refused("tenantry init");
+    let made = site.run(&on(&database, "secrets.toml", &INIT)).good().json();
+    let key = made["api_key"].as_str().expect("a key");
+
+    let nodes = ["one", "two"].map(|name| {
+        let mut command = site.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("TENANTRY_DATABASE", database.url());
+        // The one from the file, the other from its environment.
+        if name == "one" {
+            command.env("TENANTRY_SECRETS_FILE", site.path("secrets.toml"));
+        } else {
+            let text = fs::read_to_string(site.path("secrets.toml")).expect("secrets");
+            command.env("TENANTRY_SECRETS", text);
+        }
+        command.env("TENANTRY_DATA_DIR", site.path(name));
+        Site::start(command).unwrap_or_else(|error| panic!("{error}"))
+    });
+    let (_, made) = nodes[0].post("/v1/accounts", key, &json!({ "name": "s" }));
+    let sub = made["key"]["secret"].as_str().expect("a key").to_owned();
+    for node in &nodes {
+        assert_eq!(node.verify(key, &sub)["code"], "VALID");
+    }
+    let listed = site.run(&on(&database, "secrets.toml", &["organizations", "list", "--json"]));
+    assert!(listed.good().stdout.contains("Acme"));
+}
+
+#[test]
+fn a_node_with_other_secrets_does_not_start() {
+    let Some(server) = Server::shared() else { return };
+    let (database, site) = (server.database(), Site::bare());
+    for file in ["secrets.toml", "other.toml"] {
+        site.run(&["secrets", "generate", file]).good();
+    }
+    site.run(&on(&database, "secrets.toml", &INIT)).good();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["organizations", "list"]] {
+        let refused = site.run(&on(&database, "other.toml", command));
+        refused.refused("not those that the plane's other nodes have");
+    }
+    let without = site.run(&["--database", database.url(), "organizations", "list"]);
+    without.refused("secrets generate");
+}
+
+#[test]
+fn what_is_for_the_embedded_store_says_so() {
+    let site = Site::bare();
+    let at = ["--database", "postgres://u:canary@192.0.2.1/t"];
+    for (command, instead) in [
+        (&["backup", "file"][..], "pg_dump"),
+        (&["restore", "file"], "pg_restore"),
+        (&["doctor"], "pg_amcheck"),
+        (&["audit", "verify"], "--url"),
+    ] {
+        let refused = site.run(&[&at[..], command].concat()).refused(instead);
+        assert!(!refused.stderr.contains("canary"));
+    }
+}
