@@ -111,3 +111,25 @@ pub struct CreatePlatformKey {
     /// Its name.
     pub name: Option<String>,
 }
+
+/// The nodes of a cluster by id.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Nodes {
+    /// All of them; none where one node is alone.
+    pub data: Vec<Node>,
+}
+
+/// A node of a cluster.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Node {
+    /// Its id, another one each time that it starts.
+    pub id: String,
+    /// What operators call it.
+    pub name: String,
+    /// When it last read the change log, by the store's clock.
+    pub seen_at: String,
+    /// How long ago that was, in whole seconds.
+    pub silent_seconds: u64,
+    /// The number of the last row of each shard of the change log that it had applied then.
+    pub applied: Vec<u64>,
+}

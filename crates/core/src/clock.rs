@@ -37,6 +37,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// This instant and `duration` less, no earlier than the beginning of time.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// This instant as a calendar time in UTC; `None` outside the years -9999 to 9999.
     #[must_use]
     pub fn to_utc(self) -> Option<jiff::Timestamp> {

@@ -143,6 +143,36 @@ pub const FOREIGN_CHECKS_MAX: usize = 2;
 pub const FOREIGN_CHECKS_WAITING_MAX: usize = 64;
 /// How long what kinds of hashes were imported is believed.
 pub const FOREIGN_KINDS_TTL: Duration = Duration::from_secs(1);
+/// How old what a node answers from its cache may be, unless configured: the bound within which a
+/// revocation holds everywhere.
+pub const MAX_STALENESS: Duration = Duration::from_secs(5);
+
+/// What the operator may set it to: time enough to read the change log more than once, and no more
+/// than one would wait for a key to stop.
+pub const MAX_STALENESS_RANGE: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(3)..=Duration::from_secs(60);
+/// How often a node reads the change log.
+pub const CHANGE_POLL_EVERY: Duration = Duration::from_secs(1);
+/// How soon it reads it again after a failure.
+pub const CHANGE_POLL_RETRY: Duration = Duration::from_millis(250);
+/// The shortest time between two readings, whatever hints come.
+pub const CHANGE_POLL_PAUSE: Duration = Duration::from_millis(25);
+/// Rows of one shard of the change log that are read at once.
+pub const CHANGE_ROWS_MAX: u32 = 4_096;
+/// Places of one shard ahead of the log that a node remembers rows to have been read at.
+pub const CHANGE_CLAIMS_MAX: usize = 1_024;
+/// How long rows of the change log are kept. A node that was away for longer starts over.
+pub const CHANGE_LOG_TTL: Duration = Duration::from_hours(1);
+/// Rows of one shard that are pruned at once.
+pub const CHANGE_PRUNE_MAX: u32 = 1_000;
+/// Nodes that are listed.
+pub const NODES_MAX: u32 = 1_000;
+/// How long a node is listed that is not seen any more.
+pub const NODE_TTL: Duration = Duration::from_hours(1);
+/// How long a request waits for its change to hold everywhere, where the bound is longer.
+pub const EVERYWHERE_WAIT_MAX: Duration = Duration::from_secs(8);
+/// How often it looks meanwhile.
+pub const EVERYWHERE_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often audit events are put into their chains.
 pub const AUDIT_SEAL_EVERY: Duration = Duration::from_millis(500);
 /// How often checkpoints of the chains that grew are made.

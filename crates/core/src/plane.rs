@@ -3,7 +3,7 @@
 
 use crate::audit::sealer;
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Membership};
 use crate::commit::CHANGE_SHARDS;
 use crate::error::Result;
 use crate::limits;
@@ -97,8 +97,21 @@ impl Plane {
     /// A plane on one node.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let cluster = Cluster::single(parts.policy.cache_entries);
+        Self::with(parts, cluster)
+    }
+
+    /// A plane on one node of several. It refuses to verify until [`Self::keep_following`] has read
+    /// the change log.
+    #[must_use]
+    pub fn joined(parts: Parts, membership: Membership) -> Self {
+        let cluster = Cluster::joined(parts.policy.cache_entries, membership);
+        Self::with(parts, cluster)
+    }
+
+    fn with(parts: Parts, cluster: Cluster) -> Self {
         Self {
-            cluster: Cluster::single(parts.policy.cache_entries),
+            cluster,
             tally: Tally::default(),
             sealing: sealer::Tally::default(),
             misses: Misses::new(parts.policy.misses_per_second_max),
@@ -133,11 +146,15 @@ impl Plane {
         &*self.rng
     }
 
-    /// Whether the plane can answer: its store can be read.
+    /// Whether the plane can verify: its store can be read, or, on a node of several, was within
+    /// the bound. A store that is away for less than that takes no node out.
     ///
     /// # Errors
-    /// What the store says.
+    /// What the store says; [`crate::Error::Unavailable`] for a node that is not fresh.
     pub async fn check_ready(&self) -> Result<()> {
+        if self.is_one_of_several() {
+            return self.require_fresh();
+        }
         self.store.check().await
     }
 

@@ -507,7 +507,7 @@ pub trait NodeStore: Send + Sync {
     /// A row of a kind, or with a subject, that is not known is answered with none, not refused.
     async fn poll_changes(&self, poll: &Poll) -> Result<Polled>;
 
-    /// Lists at most `limit` nodes by id. Where several machines share the store, the time is the
+    /// Lists at most `limit` nodes by id, and says which server did, in one statement. Where several machines share the store, the time is the
     /// store's, here and in the rows of nodes, and `now` is not looked at.
     async fn list_nodes(&self, now: Timestamp, limit: u32) -> Result<Nodes>;
 

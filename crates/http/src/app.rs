@@ -30,6 +30,9 @@ use tokio_util::task::TaskTracker;
 pub(crate) const URI_BYTES_MAX: usize = 8 * 1024;
 /// How long a changing request may take.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+// A change that is waited for until it holds everywhere is answered within it.
+const _: () =
+    assert!(tenantry_core::limits::EVERYWHERE_WAIT_MAX.as_secs() < WRITE_DEADLINE.as_secs());
 /// Longest request id that is taken over from a client, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 

@@ -190,6 +190,7 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/operator/organizations"                  Native Operator Reads  admin::organizations::list;
     POST "/operator/organizations/{id}/suspended"   Native Operator Writes admin::organizations::set_suspended;
     POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
+    GET  "/operator/nodes"                          Native Operator Reads  admin::nodes::list;
     POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
     POST "/operator/platform-keys"                  Native Operator Creates admin::platform_keys::create;
     GET  "/operator/platform-keys"                  Native Operator Reads  admin::platform_keys::list;

@@ -82,7 +82,7 @@ pub fn open(config: &Config, missing: Missing) -> Result<Local> {
         None => secrets_file::create(&secrets_path, &SystemRng)?,
     };
     let store = Arc::new(SqliteStore::open_locked(&options, lock)?);
-    Ok(Local { plane: plane(config, &material, store.clone())?, store })
+    Ok(Local { plane: Arc::new(Plane::new(parts(config, &material, store.clone())?)), store })
 }
 
 /// Opens the plane on the database that `config` names.
@@ -118,7 +118,8 @@ pub async fn open_shared(
             ));
         }
     }
-    Ok(Shared { plane: plane(config, &material, store.clone())?, store })
+    let parts = parts(config, &material, store.clone())?;
+    Ok(Shared { plane: Arc::new(Plane::joined(parts, database.membership(&SystemRng))), store })
 }
 
 /// The secrets that every node of a plane has: from the file that is named, else from the
@@ -142,16 +143,16 @@ pub fn shared_secrets(database: &DatabaseConfig) -> Result<SecretsMaterial> {
     }
 }
 
-fn plane(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> Result<Arc<Plane>> {
+fn parts(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> Result<Parts> {
     let realms = Realms::new(material, config.local_realm_platform_wide, Vec::new())?;
-    Ok(Arc::new(Plane::new(Parts {
+    Ok(Parts {
         store,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
         secrets: Secrets::new(material),
         realms,
         policy: config.policy.clone(),
-    })))
+    })
 }
 
 /// The data directory of a node whose store is elsewhere: its socket and its copy of the audit

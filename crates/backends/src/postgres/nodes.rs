@@ -19,8 +19,10 @@ use tokio_postgres::Row;
 /// How long a poll may take: well within the bound of staleness, so that the next one may save it.
 const POLL_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The end of every shard, of one instant.
-const TAILS: &str = "SELECT h.shard, h.rev, h.nonce, l.rev, l.nonce, l.kind, l.subject
+/// The end of every shard, of one instant. The server that answers is told by when it was started:
+/// one that takes over after a failure was started at another time.
+const TAILS: &str = "SELECT h.shard, h.rev, h.nonce, l.rev, l.nonce, l.kind, l.subject,
+        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
     FROM change_head h
     LEFT JOIN unnest($1::bigint[], $2::bigint[]) AS asked (shard, rev) ON asked.shard = h.shard
     LEFT JOIN LATERAL (
@@ -35,8 +37,9 @@ const NOTE: &str = "INSERT INTO nodes (id, name, seen_at, applied)
     ON CONFLICT (id) DO UPDATE
     SET name = excluded.name, seen_at = excluded.seen_at, applied = excluded.applied";
 
-const LIST: &str = "SELECT n.id, n.name, n.seen_at, n.applied, t.now
-    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS t
+const LIST: &str = "SELECT n.id, n.name, n.seen_at, n.applied, t.now, t.started
+    FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started) AS t
     LEFT JOIN (SELECT id, name, seen_at, applied FROM nodes ORDER BY id LIMIT $1) AS n ON true
     ORDER BY n.id";
 
@@ -91,8 +94,10 @@ impl NodeStore for PostgresStore {
     async fn list_nodes(&self, _now: Timestamp, limit: u32) -> Result<Nodes> {
         let rows = self.read(LIST, vec![Param::number(limit)]).await?;
         let now = rows.first().map_or(Ok(0), |row| number(row, 4))?;
+        let incarnation = rows.first().map_or(Ok(0), |row| number(row, 5))?.cast_unsigned();
         let nodes = rows.iter().filter(|row| !matches!(row.bytes(0), Ok(None))).map(read_node);
-        Ok(Nodes { now: Timestamp::from_micros(now), nodes: nodes.collect::<Result<_>>()? })
+        let nodes = nodes.collect::<Result<_>>()?;
+        Ok(Nodes { now: Timestamp::from_micros(now), incarnation, nodes })
     }
 
     async fn delete_node(&self, node: NodeId) -> Result<()> {
@@ -144,7 +149,8 @@ fn read_tails(rows: &[Row]) -> Result<Polled> {
     if let Some(shard) = tails.iter().position(Option::is_none) {
         return Err(missing(shard));
     }
-    Ok(Polled { tails: tails.map(Option::unwrap_or_default) })
+    let incarnation = rows.first().map_or(Ok(0), |row| number(row, 7))?.cast_unsigned();
+    Ok(Polled { incarnation, tails: tails.map(Option::unwrap_or_default) })
 }
 
 /// What a row says that changed; none where that is no word or subject of this version.

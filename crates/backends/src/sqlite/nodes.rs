@@ -18,6 +18,9 @@ use tenantry_core::error::{Error, Result};
 use tenantry_core::leads::NodeId;
 use tenantry_core::store::NodeStore;
 
+/// No other server takes a file over.
+const INCARNATION: u64 = 0;
+
 #[async_trait]
 impl NodeStore for SqliteStore {
     async fn poll_changes(&self, poll: &Poll) -> Result<Polled> {
@@ -31,7 +34,7 @@ impl NodeStore for SqliteStore {
                     tail.rows = list_rows(connection, shard, from, poll.rows_max)?;
                 }
             }
-            let polled = Polled { tails };
+            let polled = Polled { incarnation: INCARNATION, tails };
             note_node(connection, &poll, &polled)?;
             Ok(polled)
         })
@@ -43,7 +46,8 @@ impl NodeStore for SqliteStore {
             let mut statement = connection
                 .prepare_cached("SELECT id, name, seen_at, applied FROM nodes ORDER BY id LIMIT ?1")
                 .map_err(from_sqlite)?;
-            Ok(Nodes { now, nodes: rows::list(&mut statement, [limit], read_node)? })
+            let nodes = rows::list(&mut statement, [limit], read_node)?;
+            Ok(Nodes { now, incarnation: INCARNATION, nodes })
         })
     }
 

@@ -90,7 +90,7 @@ impl Plane {
                 outcome => {
                     let effective = self.publish(&log, outcome)?;
                     let account = account.into_record();
-                    self.cluster.note_account(&account, effective, epoch);
+                    self.cluster.note_account(&account, &log, effective, epoch);
                     return Ok((account, effective));
                 }
             }

@@ -26,6 +26,9 @@ pub struct Poll {
 /// What it is answered: one tail for each shard, in their order.
 #[derive(Clone, Debug)]
 pub struct Polled {
+    /// Which server answered: another number once another one has taken over. It may be another
+    /// one more often than that, as with each restart.
+    pub incarnation: u64,
     /// The end of each shard.
     pub tails: [Tail; CHANGE_SHARDS as usize],
 }
@@ -66,6 +69,8 @@ pub struct LogRow {
 pub struct Nodes {
     /// When they were listed, by the clock that their rows go by.
     pub now: Timestamp,
+    /// Which server listed them, as in [`Polled`].
+    pub incarnation: u64,
     /// Those whose rows were found.
     pub nodes: Vec<Node>,
 }

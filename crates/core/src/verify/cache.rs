@@ -1,12 +1,14 @@
 //! The verify cache: credentials by tag, accounts in slots that credentials share.
 //!
 //! A fill races with changes. It enters only if nothing was applied to its root account's shard
-//! since its rows were read, and that is decided under the shard's lock, which the applier holds
-//! too. Hits take no such lock.
+//! since its rows were read ([`super::history`]), and that is decided under the shard's lock, which
+//! the applier holds too. Hits take no such lock.
 
+use super::history::{Broken, History};
 use super::known::{About, Known, Read, Slot};
 use crate::accounts::{Account, AccountStatus};
-use crate::commit::{CHANGE_SHARDS, Change, Revision, Subject, shard_of};
+use crate::cluster::{Marks, Polled};
+use crate::commit::{CHANGE_SHARDS, Change, Head, Subject, shard_of};
 use crate::ids::AccountId;
 use crate::limits;
 use crate::permissions::{Grants, PermissionSet};
@@ -21,19 +23,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The verify cache of a node.
-pub struct VerifyCache {
+pub(crate) struct VerifyCache {
     credentials: Cache<CacheKey, Known, UnitWeighter, RandomBits>,
     unknown: Cache<CacheKey, Duration, UnitWeighter, RandomBits>,
     shards: [Mutex<Shard>; CHANGE_SHARDS as usize],
-    /// Changes whose outcome is not known, in any shard. A fill that was under way at one of them
-    /// does not enter.
+    /// Changes whose outcome is not known, in any shard, and histories that broke off. A fill that
+    /// was under way at one of them does not enter.
     doubts: AtomicU64,
+    /// Whether the log is polled, which bears out what fills say of it.
+    follows: bool,
 }
 
 #[derive(Default)]
 struct Shard {
-    /// Number of the newest change that was applied here.
-    applied: u64,
+    history: History,
     slots: HashSet<Shared, RandomBits>,
     plain: HashSet<Interned>,
     /// Size of `slots` and `plain` together at which unused ones are swept.
@@ -60,10 +63,19 @@ pub(super) enum Entered<'a> {
 }
 
 impl VerifyCache {
-    /// A cache of at most `entries` credentials.
-    #[must_use]
-    pub fn new(entries: usize) -> Self {
+    /// A cache of at most `entries` credentials, on a node that makes every change itself.
+    pub(crate) fn alone(entries: usize) -> Self {
+        Self::new(entries, false)
+    }
+
+    /// A cache of at most `entries` credentials, on a node that follows the change log.
+    pub(crate) fn following(entries: usize) -> Self {
+        Self::new(entries, true)
+    }
+
+    fn new(entries: usize, follows: bool) -> Self {
         Self {
+            follows,
             credentials: cache(entries),
             unknown: cache(limits::NOT_FOUND_ENTRIES_MAX),
             shards: std::array::from_fn(|_| Mutex::default()),
@@ -103,9 +115,8 @@ impl VerifyCache {
 
     /// Enters what was read, unless a change came in between; gives it back either way.
     pub(super) fn fill(&self, slot: Vacant<'_>, read: &Read, epoch: Epoch) -> Known {
-        let revision = read.head.revision;
-        let mut shard = lock(&self.shards[usize::from(revision.shard)]);
-        if !self.accepts(&shard, revision, epoch) {
+        let mut shard = lock(&self.shards[usize::from(read.head.revision.shard)]);
+        if !self.accepts(&mut shard, read.head, epoch) {
             return read.to_known();
         }
         let account = read.account.as_ref().map(|account| {
@@ -124,56 +135,107 @@ impl VerifyCache {
         &self,
         slot: &Slot,
         account: &Account,
-        revision: Revision,
+        head: Head,
         epoch: Epoch,
     ) -> AccountStatus {
-        let shard = lock(&self.shards[usize::from(revision.shard)]);
-        if self.accepts(&shard, revision, epoch) {
+        let mut shard = lock(&self.shards[usize::from(head.revision.shard)]);
+        if self.accepts(&mut shard, head, epoch) {
             slot.set(account);
         }
         account.status
     }
 
-    /// Takes what changed out of the cache. Without a revision it is not known whether the change
-    /// was committed.
-    pub(crate) fn apply(&self, change: &Change, revision: Option<Revision>) {
+    /// Takes what changed out of the cache. Without a head it is not known whether the change was
+    /// committed.
+    pub(crate) fn apply(&self, change: &Change, head: Option<Head>) {
         let mut shard = lock(&self.shards[usize::from(change.shard())]);
-        match revision {
-            Some(revision) => shard.applied = shard.applied.max(revision.number),
+        match head {
+            Some(head) => {
+                shard.history.raise(head.revision.number);
+                if self.follows {
+                    // Where too many are noted the log goes without this one.
+                    let _ = shard.history.claim(head.mark());
+                }
+            }
             None => {
                 self.doubts.fetch_add(1, Ordering::SeqCst);
             }
         }
         for (subject, _) in &change.rows {
-            match subject {
-                Subject::Credential(tag) => {
-                    self.credentials.remove(&CacheKey::of(tag));
-                }
-                Subject::Account(id) => {
-                    if let Some(slot) = shard.slots.get(id) {
-                        slot.0.set_stale();
-                    }
-                }
-            }
+            self.forget(&shard, subject);
         }
     }
 
-    /// Enters an account that a change at `revision` left like this, unless a later change is
-    /// already known.
-    pub(crate) fn note_account(&self, account: &Account, revision: Revision, epoch: Epoch) {
-        let shard = lock(&self.shards[usize::from(shard_of(account.root()))]);
-        if shard.applied == revision.number
-            && self.epoch() == epoch
+    /// Enters an account that a change at `head` left like this, unless a later change is already
+    /// known.
+    pub(crate) fn note_account(&self, account: &Account, head: Head, epoch: Epoch) {
+        let mut shard = lock(&self.shards[usize::from(shard_of(account.root()))]);
+        if shard.history.floor() == head.revision.number
+            && self.accepts(&mut shard, head, epoch)
             && let Some(slot) = shard.slots.get(&account.id)
         {
             slot.0.set(account);
         }
     }
+
+    /// Where the next answer of the change log is to begin. To be read before the log is.
+    pub(crate) fn ask(&self) -> Marks {
+        std::array::from_fn(|shard| lock(&self.shards[shard]).history.ask())
+    }
+
+    /// Takes what the change log says that changed out of the cache. Whether that was all of it,
+    /// and how many rows it was.
+    pub(crate) fn follow(&self, polled: &Polled) -> Result<(bool, usize), Broken> {
+        let (mut complete, mut rows) = (true, 0);
+        for (shard, tail) in self.shards.iter().zip(&polled.tails) {
+            let mut shard = lock(shard);
+            let news = shard.history.follow(tail)?;
+            for subject in &news.subjects {
+                self.forget(&shard, subject);
+            }
+            complete &= news.complete;
+            rows += news.subjects.len();
+        }
+        Ok((complete, rows))
+    }
+
+    /// Drops everything, and goes on from the heads.
+    pub(crate) fn start_over(&self, polled: &Polled) {
+        // Rows that are being read may be of the history that is left. First, so that none of them
+        // enters once the locks are free again.
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        let mut shards: Vec<_> = self.shards.iter().map(lock).collect();
+        for (shard, tail) in shards.iter_mut().zip(&polled.tails) {
+            shard.history.start(tail.head);
+            // Of two versions of an account the higher one stays, and the lower may be the true one.
+            shard.slots.clear();
+        }
+        self.credentials.clear();
+    }
 }
 
 impl VerifyCache {
-    fn accepts(&self, shard: &Shard, revision: Revision, epoch: Epoch) -> bool {
-        shard.applied <= revision.number && self.epoch() == epoch
+    fn accepts(&self, shard: &mut Shard, head: Head, epoch: Epoch) -> bool {
+        self.epoch() == epoch
+            && if self.follows {
+                shard.history.accepts(head.mark())
+            } else {
+                shard.history.accepts_alone(head.mark())
+            }
+    }
+
+    /// Forgets one thing that changed; its shard's lock is held.
+    fn forget(&self, shard: &Shard, subject: &Subject) {
+        match subject {
+            Subject::Credential(tag) => {
+                self.credentials.remove(&CacheKey::of(tag));
+            }
+            Subject::Account(id) => {
+                if let Some(slot) = shard.slots.get(id) {
+                    slot.0.set_stale();
+                }
+            }
+        }
     }
 }
 

@@ -7,14 +7,16 @@
 mod authenticate;
 mod cache;
 mod foreign;
+mod history;
 mod judge;
 mod known;
 mod misses;
 mod tally;
 
 pub(crate) use cache::Epoch;
-pub use cache::VerifyCache;
+pub(crate) use cache::VerifyCache;
 pub(crate) use foreign::Foreign;
+pub(crate) use history::Broken;
 pub use judge::{Code, Verdict};
 pub use known::{Kind, Known, Slot};
 pub(crate) use misses::Misses;
@@ -198,6 +200,9 @@ impl Plane {
     /// What is known of a credential: from the cache, else from the store, which is asked only
     /// while `source` has not asked for too much that is not there.
     async fn find_known(&self, tag: &Tag, source: Option<Source>) -> Result<Option<Known>> {
+        // Before the cache is looked at: what it held while the node was fresh was true a moment
+        // before, and a poll that ends in between would make an old entry look fresh.
+        self.require_fresh()?;
         let cache = &self.cluster.cache;
         if let Some(known) = cache.find(tag) {
             return Ok(Some(known));
@@ -264,7 +269,7 @@ impl Plane {
                 problem: "the row is gone",
             })?;
             let account = account.open(&self.secrets)?;
-            let status = self.cluster.cache.refresh(slot, &account, head.revision, epoch);
+            let status = self.cluster.cache.refresh(slot, &account, head, epoch);
             standing = standing.and(status);
         }
         Ok(standing)

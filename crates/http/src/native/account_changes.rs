@@ -1,7 +1,7 @@
 //! `PATCH /v1/accounts/{id}`, and its suspending, resuming and closing.
 
 use super::accounts::encode_account;
-use super::keys::encode_effective;
+use super::effective::Wait;
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
@@ -14,7 +14,6 @@ use axum::response::Response;
 use tenantry_api::accounts as api;
 use tenantry_api::patch::Patch;
 use tenantry_core::accounts::{AccountChanges, Profile};
-use tenantry_core::cluster::Effective;
 use tenantry_core::error::{Error, Kind, Problem, Violation};
 use tenantry_core::ids::AccountId;
 use tenantry_core::json;
@@ -39,9 +38,9 @@ pub(crate) async fn suspend(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    require_wait(query)?;
+    let wait = Wait::take(query)?;
     let (_, effective) = state.plane.suspend_account(&context, parse(&id)?).await?;
-    answer(effective)
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/accounts/{id}/resume`
@@ -51,9 +50,9 @@ pub(crate) async fn resume(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    require_wait(query)?;
+    let wait = Wait::take(query)?;
     let (_, effective) = state.plane.resume_account(&context, parse(&id)?).await?;
-    answer(effective)
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/accounts/{id}/close`
@@ -63,23 +62,13 @@ pub(crate) async fn close(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    require_wait(query)?;
+    let wait = Wait::take(query)?;
     let (_, effective) = state.plane.close_account(&context, parse(&id)?).await?;
-    answer(effective)
+    wait.answer(&state, effective).await
 }
 
 fn parse(id: &str) -> Result<AccountId, Error> {
     AccountId::parse_any(id).map_err(|_| Error::NotFound(Kind::Account))
-}
-
-/// A single node has applied a change before it answers: with `wait` or without, it holds by then.
-fn require_wait(mut query: Query) -> Result<(), Error> {
-    query.wait()?;
-    query.finish()
-}
-
-fn answer(effective: Effective) -> Result<Response, Refusal> {
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
 }
 
 fn decode(body: api::UpdateAccount<'_>) -> Result<AccountChanges, Error> {

@@ -1,7 +1,8 @@
 //! `/v1/accounts/{id}/service-accounts` and `/v1/service-accounts/{id}`
 
 use super::accounts::Violations;
-use super::keys::{account_id, encode_effective, held};
+use super::effective::Wait;
+use super::keys::account_id;
 use crate::app::AppState;
 use crate::body::{JsonBody, OptionalJsonBody};
 use crate::caller::{Caller, PathSegment, PathSegments};
@@ -91,10 +92,11 @@ pub(crate) async fn update(
     query: Query,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = service_account_id(&id)?;
     let changes = decode_changes(super::decode_grantee(&body)?)?;
     let updated = state.plane.update_service_account(&context, id, &changes).await?;
+    wait.hold(&state, &context).await?;
     Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&updated)?))
 }
 
@@ -105,10 +107,10 @@ pub(crate) async fn delete(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = service_account_id(&id)?;
     let (_, effective) = state.plane.delete_service_account(&context, id).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/service-accounts/{id}/disable`
@@ -118,10 +120,10 @@ pub(crate) async fn disable(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = service_account_id(&id)?;
     let (_, effective) = state.plane.switch_service_account(&context, id, Switch::Off).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/service-accounts/{id}/enable`
@@ -131,10 +133,10 @@ pub(crate) async fn enable(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = service_account_id(&id)?;
     let (_, effective) = state.plane.switch_service_account(&context, id, Switch::On).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/service-accounts/{id}/secrets`: a further secret.
@@ -166,12 +168,12 @@ pub(crate) async fn revoke_secret(
     PathSegments(id, secret): PathSegments,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = service_account_id(&id)?;
     let secret = CredentialId::parse_secret(&secret);
     let secret = secret.map_err(|_| Error::NotFound(Kind::ClientSecret))?;
     let effective = state.plane.revoke_client_secret(&context, id, secret).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 fn service_account_id(text: &str) -> Result<ServiceAccountId, Error> {

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     /// The secrets that all nodes on one database share
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// The nodes of a cluster, and how far each has read the change log
+    Nodes(Nodes),
     /// Looks the data directory over, beside a running server or without one
     Doctor(Doctor),
 }
@@ -113,6 +115,12 @@ pub(crate) struct Restore {
     pub(crate) accept_lost_events: bool,
     #[command(flatten)]
     pub(crate) with: OpenedWith,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}
+
+#[derive(Args)]
+pub(crate) struct Nodes {
     #[command(flatten)]
     pub(crate) printing: Printing,
 }

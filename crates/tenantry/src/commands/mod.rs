@@ -9,6 +9,7 @@ mod doctor;
 mod keys;
 mod lost;
 mod native;
+mod nodes;
 mod organizations;
 mod restore;
 mod secrets;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Keys(command) => keys::run(&config, command).await,
                 Command::ServiceAccounts(command) => service_accounts::run(&config, command).await,
                 Command::Audit(command) => audit::run(&config, command).await,
+                Command::Nodes(nodes) => nodes::run(&config, &nodes).await,
                 Command::Backup(backup) => backup::run(&config, &backup),
                 Command::BackupKey(command) => backup_key::run(&command),
                 Command::Secrets(command) => secrets::run(&command),

@@ -85,10 +85,13 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
 
     let flushing = tokio::spawn(flush_last_used(plane.clone()));
     let probing = tokio::spawn(probe_writes(plane.clone()));
-    let sweeping = tokio::spawn(sweep_replays(plane.clone()));
+    let sweeping = tokio::spawn(sweep(plane.clone()));
     let (end, ended) = watch::channel(false);
     let sealing = wiring::sealer(config);
-    let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended)));
+    let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended.clone())));
+    // For as long as anybody is answered, and a moment longer.
+    let follower = plane.clone();
+    let following = tokio::spawn(async move { follower.keep_following(wait(ended)).await });
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     readiness.set_draining();
     let drained = async {
@@ -118,6 +121,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     // After the last change.
     let _ = end.send(true);
     let _ = sealing.await;
+    let _ = following.await;
     let _ = fs::remove_file(config.operator_socket());
     if let Some(traces) = traces {
         traces.stop().await;
@@ -213,8 +217,9 @@ async fn probe_writes(plane: Arc<Plane>) {
     }
 }
 
-/// Erases kept replies whose time has passed, for as long as the server runs.
-async fn sweep_replays(plane: Arc<Plane>) {
+/// Erases kept replies whose time has passed, nodes that are gone, and rows of the change log that
+/// no node needs, for as long as the server runs.
+async fn sweep(plane: Arc<Plane>) {
     let mut every = tokio::time::interval(limits::IDEMPOTENCY_SWEEP_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -226,6 +231,16 @@ async fn sweep_replays(plane: Arc<Plane>) {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "kept replies were not swept");
+                    break;
+                }
+            }
+        }
+        loop {
+            match plane.sweep_cluster().await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the change log was not pruned");
                     break;
                 }
             }

@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod authentication;
 mod bulk;
+mod cluster;
 mod contracts;
 mod coverage;
 mod forgery;

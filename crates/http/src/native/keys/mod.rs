@@ -3,6 +3,7 @@
 pub(crate) mod decode;
 
 use super::accounts::raw;
+use super::effective::{Wait, encode_effective};
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
@@ -15,7 +16,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tenantry_api::keys as api;
 use tenantry_api::list::List;
-use tenantry_core::cluster::Effective;
 use tenantry_core::credentials::{Credential, CredentialStatus};
 use tenantry_core::error::{Error, Kind};
 use tenantry_core::ids::{AccountId, CredentialId};
@@ -77,10 +77,11 @@ pub(crate) async fn update(
     query: Query,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = key_id(&id)?;
     let changes = decode::changes(super::decode_grantee(&body)?)?;
     let key = state.plane.update_key(&context, id, &changes).await?;
+    wait.hold(&state, &context).await?;
     Ok(reply::json(StatusCode::OK, reply::JSON, &encode_key(&key)?))
 }
 
@@ -93,14 +94,14 @@ pub(crate) async fn revoke(
     mut query: Query,
 ) -> Result<Response, Refusal> {
     let line = query.flag("lineage")?;
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = key_id(&id)?;
     let effective = if line {
         state.plane.revoke_key_line(&context, id).await?
     } else {
         state.plane.revoke_key(&context, id).await?
     };
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/keys/{id}/disable`
@@ -110,9 +111,9 @@ pub(crate) async fn disable(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let effective = state.plane.disable_key(&context, key_id(&id)?).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/keys/{id}/enable`
@@ -122,9 +123,9 @@ pub(crate) async fn enable(
     PathSegment(id): PathSegment,
     query: Query,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let effective = state.plane.enable_key(&context, key_id(&id)?).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode_effective(effective)?))
+    wait.answer(&state, effective).await
 }
 
 /// `POST /v1/keys/{id}/rotate`: a new key of the same line.
@@ -136,7 +137,7 @@ pub(crate) async fn rotate(
     attempt: Attempt,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
-    held(query)?;
+    let wait = Wait::take(query)?;
     let id = key_id(&id)?;
     let asked: api::RotateKey = super::decode(&body)?;
     let grace = Grace::from_seconds(asked.grace_seconds)
@@ -144,17 +145,12 @@ pub(crate) async fn rotate(
     let encode = |rotated: &RotatedKey| {
         reply::keepable(StatusCode::CREATED, reply::JSON, &encode_rotated(rotated)?)
     };
-    once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
+    let reply = once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
         state.plane.rotate_key(&context, id, grace, once).await
-    })
-    .await
-}
-
-/// Takes `wait` out of a query that has no other parameter. What one node alone answers holds
-/// everywhere, so there is nothing to wait for.
-pub(super) fn held(mut query: Query) -> Result<(), Error> {
-    query.wait()?;
-    query.finish()
+    });
+    let reply = reply.await?;
+    wait.hold(&state, &context).await?;
+    Ok(reply)
 }
 
 pub(super) fn account_id(text: &str) -> Result<AccountId, Error> {
@@ -163,14 +159,6 @@ pub(super) fn account_id(text: &str) -> Result<AccountId, Error> {
 
 fn key_id(text: &str) -> Result<CredentialId, Error> {
     CredentialId::parse_any(text).map_err(|_| Error::NotFound(Kind::Key))
-}
-
-/// By when a change holds, as the native API prints it.
-pub(crate) fn encode_effective(effective: Effective) -> Result<api::Effective, Error> {
-    Ok(api::Effective {
-        revision: effective.revision.to_string(),
-        effective_everywhere_by: reply::time(effective.everywhere_by)?,
-    })
 }
 
 /// A key that was just made, with the plaintext that is shown here and nowhere else.

@@ -23,6 +23,8 @@ use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_backends::testing::{Database as SharedDatabase, Server};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
+use tenantry_core::cluster::{Followed, Membership};
+use tenantry_core::leads::NodeId;
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::SeededRng;
@@ -57,12 +59,20 @@ pub(crate) struct Settings {
     pub(crate) local_platform_wide: bool,
     pub(crate) database_bytes_max: Option<u64>,
     pub(crate) access_log_sample: u64,
+    /// The bound of one node of several; none for a node that is alone.
+    pub(crate) max_staleness: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let policy = Policy { cache_entries: 10_000, ..Policy::default() };
-        Self { policy, local_platform_wide: false, database_bytes_max: None, access_log_sample: 1 }
+        Self {
+            policy,
+            local_platform_wide: false,
+            database_bytes_max: None,
+            access_log_sample: 1,
+            max_staleness: None,
+        }
     }
 }
 
@@ -113,14 +123,26 @@ impl TestApp {
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
         let store = Arc::new(Interposed { store, between: LostReply::default() });
-        let plane = Arc::new(Plane::new(Parts {
+        let parts = Parts {
             store: store.clone(),
             clock: clock.clone(),
             rng,
             secrets: Secrets::new(&material),
             realms: realms.expect("the built-in realm"),
             policy: settings.policy,
-        }));
+        };
+        let plane = Arc::new(match settings.max_staleness {
+            None => Plane::new(parts),
+            Some(max_staleness) => Plane::joined(
+                parts,
+                Membership {
+                    node: NodeId::from_bytes([1; 16]),
+                    name: "this".into(),
+                    max_staleness,
+                },
+            ),
+        });
+        while plane.follow_changes().await.expect("the log") == Followed::More {}
         let options = Options {
             access_log_sample: settings.access_log_sample,
             short_cut: std::env::var_os("TENANTRY_TEST_NO_SHORT_CUT").is_none(),

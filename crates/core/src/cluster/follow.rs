@@ -1,0 +1,211 @@
+//! Following the change log: a node of several reads it each second, and sooner on a hint.
+//!
+//! An answer counts from when it was asked for: by then everything acknowledged before was in it.
+//! The node is fresh from then on for as long as the bound, less a hundredth for clocks that do not
+//! run alike, by a clock that runs while the machine sleeps. A node that cannot read the log, or
+//! cannot note itself, which is one transaction, stops being fresh and refuses.
+//!
+//! A node that was not fresh any more when an answer came does not become fresh by that one, but by
+//! the next. Whoever waited for a change to hold everywhere may have counted it as gone, and its
+//! answer may be older than the change; what it asks for after its row was seen again is not.
+
+use super::{Membership, Poll};
+use crate::Plane;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::verify::Broken;
+use std::future::Future;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// What a node that follows the log remembers.
+pub(crate) struct Follower {
+    membership: Membership,
+    /// Until when the cache may be used, in microseconds of the clock that is never set back.
+    fresh_until: AtomicU64,
+    /// One at a time reads the log.
+    reading: Mutex<Reading>,
+    hinted: Notify,
+    /// Which server keeps the log, and since when that is known.
+    server: std::sync::Mutex<Option<(u64, Duration)>>,
+    starts_over: AtomicU64,
+}
+
+#[derive(Default)]
+struct Reading {
+    /// Whether the cache has a place in the log.
+    started: bool,
+    /// When the last answer was asked for.
+    last: Option<Duration>,
+}
+
+/// What reading the log brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// All is known, and noted as known.
+    Idle,
+    /// There is more to read, or to note. To be read again soon.
+    More,
+}
+
+impl Follower {
+    pub(super) fn new(membership: Membership) -> Self {
+        Self {
+            membership,
+            fresh_until: AtomicU64::new(0),
+            reading: Mutex::default(),
+            hinted: Notify::new(),
+            server: std::sync::Mutex::default(),
+            starts_over: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) const fn max_staleness(&self) -> Duration {
+        self.membership.max_staleness
+    }
+
+    pub(super) const fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn is_fresh(&self, now: Duration) -> bool {
+        now < Duration::from_micros(self.fresh_until.load(Ordering::Acquire))
+    }
+
+    /// Whether `incarnation` has kept the log for so long that no node can be fresh by what it noted
+    /// with the server before, and that may be lost.
+    pub(super) fn is_settled(&self, incarnation: u64, now: Duration) -> bool {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.is_some_and(|(known, since)| {
+            known == incarnation && now >= since.saturating_add(self.max_staleness())
+        })
+    }
+
+    pub(super) fn note_server(&self, incarnation: u64, now: Duration) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.is_none_or(|(known, _)| known != incarnation) {
+            *server = Some((incarnation, now));
+        }
+    }
+
+    /// How long an answer makes a node fresh.
+    fn lease(&self) -> Duration {
+        self.max_staleness().saturating_sub(self.max_staleness() / 100)
+    }
+}
+
+impl Plane {
+    /// Refuses where what is cached may be older than the bound. To be called before the cache is
+    /// looked at.
+    pub(crate) fn require_fresh(&self) -> Result<()> {
+        match &self.cluster.follower {
+            Some(follower) if !follower.is_fresh(self.clock.monotonic()) => {
+                Err(Error::unavailable("this node has not read the change log within the bound"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this node is one of several.
+    #[must_use]
+    pub fn is_one_of_several(&self) -> bool {
+        self.cluster.follower.is_some()
+    }
+
+    /// Reads the change log once and applies it to the cache. A node that is alone has none to read.
+    ///
+    /// # Errors
+    /// What the store says; the node is fresh for no longer than it was.
+    pub async fn follow_changes(&self) -> Result<Followed> {
+        let Some(follower) = &self.cluster.follower else {
+            return Ok(Followed::Idle);
+        };
+        let cache = &self.cluster.cache;
+        let mut reading = follower.reading.lock().await;
+        let asked_at = self.clock.monotonic();
+        let poll = Poll {
+            node: follower.membership.node,
+            name: follower.membership.name.clone(),
+            now: self.clock.now(),
+            applied: reading.started.then(|| cache.ask()),
+            rows_max: limits::CHANGE_ROWS_MAX,
+        };
+        let polled = self.store.poll_changes(&poll).await?;
+        let (complete, rows) = if reading.started {
+            cache.follow(&polled).unwrap_or_else(|Broken| {
+                follower.starts_over.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(
+                    alarm = "history_broken",
+                    "the change log is not the one that was read before, or cannot be told: all that was cached is dropped"
+                );
+                cache.start_over(&polled);
+                (true, 1)
+            })
+        } else {
+            cache.start_over(&polled);
+            (true, 1)
+        };
+        reading.started = true;
+        let lease = follower.lease();
+        let answered_at = self.clock.monotonic();
+        follower.note_server(polled.incarnation, answered_at);
+        let went_on = reading.last.is_some_and(|last| answered_at < last + lease);
+        if complete && went_on {
+            let until = u64::try_from((asked_at + lease).as_micros()).map_err(Error::internal)?;
+            // After all of it was applied.
+            follower.fresh_until.fetch_max(until, Ordering::Release);
+        }
+        reading.last = Some(asked_at);
+        let all = complete && went_on && rows == 0;
+        Ok(if all { Followed::Idle } else { Followed::More })
+    }
+
+    /// Follows the change log until `stop`, then says goodbye. What fails is tried again.
+    pub async fn keep_following(&self, stop: impl Future<Output = ()> + Send) {
+        let Some(follower) = &self.cluster.follower else {
+            return;
+        };
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let pause = match self.follow_changes().await {
+                Ok(Followed::Idle) => limits::CHANGE_POLL_EVERY,
+                Ok(Followed::More) => limits::CHANGE_POLL_PAUSE,
+                Err(error) => {
+                    tracing::warn!(%error, "the change log was not read");
+                    limits::CHANGE_POLL_RETRY
+                }
+            };
+            let hinted = async {
+                // Hints that come together are one.
+                tokio::time::sleep(limits::CHANGE_POLL_PAUSE).await;
+                follower.hinted.notified().await;
+            };
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+                () = hinted => {}
+            }
+        }
+        // No request is answered any more, so nobody has to wait for this node.
+        if let Err(error) = self.store.delete_node(follower.membership.node).await {
+            tracing::warn!(%error, "this node is listed until it is forgotten");
+        }
+    }
+
+    /// Says that there are changes: the log is read soon, and not only when a second is over.
+    /// Nothing depends on it.
+    pub fn hint(&self) {
+        if let Some(follower) = &self.cluster.follower {
+            follower.hinted.notify_one();
+        }
+    }
+
+    /// How often the log was not the one that was read before, and all that was cached was dropped.
+    #[must_use]
+    pub fn caches_dropped(&self) -> u64 {
+        let follower = self.cluster.follower.as_ref();
+        follower.map_or(0, |follower| follower.starts_over.load(Ordering::Relaxed))
+    }
+}
