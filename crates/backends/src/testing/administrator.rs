@@ -1,12 +1,12 @@
 //! Databases of tests: made, looked into and dropped on a thread of its own, so that tests may ask
 //! wherever they are.
 
-use super::ROLE;
 use crate::postgres::{PostgresOptions, PostgresStore};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tenantry_core::clock::Timestamp;
+use tenantry_testbed::postgres::{ROLE, USUAL_PORT};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
 
@@ -94,6 +94,34 @@ async fn connect(address: &Address, database: &str) -> Result<Client, tokio_post
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
+}
+
+/// What somebody with SQL reads from a database of the server whose socket is in `folder`.
+///
+/// # Errors
+/// What PostgreSQL says.
+///
+/// # Panics
+/// Where there is no runtime to be had.
+pub fn query(folder: &Path, database: &str, sql: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { connect(&usual(folder), database).await?.query(sql, &[]).await })
+}
+
+/// What somebody with SQL changes in such a database: one or more statements.
+///
+/// # Errors
+/// What PostgreSQL says.
+///
+/// # Panics
+/// Where there is no runtime to be had.
+pub fn execute(folder: &Path, database: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { connect(&usual(folder), database).await?.batch_execute(sql).await })
+}
+
+fn usual(folder: &Path) -> Address {
+    Address { socket: folder.to_owned(), port: USUAL_PORT }
 }
 
 fn url(address: &Address, database: &str) -> String {

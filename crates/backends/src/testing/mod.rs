@@ -1,29 +1,26 @@
 //! A private PostgreSQL for tests: one server of a test program, a database of each test.
 //!
-//! The server has a directory and a socket of its own and needs neither root nor a port. It is stopped
-//! and its directory removed when the program ends, however that is: whoever starts it waits for the
-//! end of a pipe that only the program holds.
+//! The server is one of `tenantry_testbed`: it has a folder and a socket of its own, needs neither root
+//! nor a port, and is gone when the program ends, however that is.
 
 mod administrator;
-mod program;
 
-pub use administrator::Database;
+pub use administrator::{Database, execute, query};
+pub use tenantry_testbed::postgres::Durability;
 pub use tokio_postgres::Row;
 
 use administrator::Administrator;
-use program::{Pair, Program};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
-
-/// The name of the role, which may do everything.
-const ROLE: &str = "tenantry";
+use tenantry_testbed::postgres::Postgres;
+use tenantry_testbed::programs;
 
 /// A running server.
 pub struct Server {
     // Dropped in this order.
     administrator: Administrator,
-    program: Program,
+    postgres: Postgres,
 }
 
 impl Server {
@@ -35,39 +32,44 @@ impl Server {
     #[must_use]
     pub fn shared() -> Option<&'static Self> {
         static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-        let start = || Self::programs().map(|found| Self::start(&found, None));
+        let start = || programs::find_postgres().map(|found| Self::start(&found, Durability::None));
         let server = SERVER.get_or_init(start).as_ref();
         let demanded = std::env::var_os("CI").is_some_and(|ci| ci == "true");
         assert!(server.is_some() || !demanded, "CI=true, and there is no PostgreSQL to test with");
         server
     }
 
-    /// The folder of the machine's PostgreSQL.
+    /// A server of the programs in a folder.
+    ///
+    /// # Panics
+    /// Where it does not start.
     #[must_use]
-    pub fn programs() -> Option<PathBuf> {
-        Program::find()
+    pub fn start(programs: &Path, durability: Durability) -> Self {
+        Self::run(Postgres::make(programs, durability))
     }
 
-    /// A server of the programs in a folder that speaks TLS on loopback, and nothing else there, with a
-    /// certificate and its key, both PEM.
+    /// A server that speaks TLS on loopback, and nothing else there, with a certificate and its key,
+    /// both PEM.
     ///
     /// # Panics
     /// Where it does not start.
     #[must_use]
     pub fn start_with_tls(programs: &Path, certificate: &str, key: &str) -> Self {
-        Self::start(programs, Some((certificate, key)))
+        let mut postgres = Postgres::make(programs, Durability::None);
+        postgres.serve_tls(certificate, key);
+        Self::run(postgres)
     }
 
-    fn start(programs: &Path, tls: Option<Pair<'_>>) -> Self {
-        let program = Program::start(programs, tls);
-        let administrator = Administrator::start(program.socket_directory(), program.port());
-        Self { administrator, program }
+    fn run(mut postgres: Postgres) -> Self {
+        postgres.start();
+        let administrator = Administrator::start(postgres.folder(), postgres.port());
+        Self { administrator, postgres }
     }
 
     /// Its port: on loopback, where it speaks TLS, and in the name of its socket.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.program.port()
+        self.postgres.port()
     }
 
     /// A new database with the schema in it; dropped with what is returned.
@@ -91,7 +93,7 @@ impl Server {
     /// The folder with the server's data and socket.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        self.program.socket_directory()
+        self.postgres.folder()
     }
 }
 

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tenantry_core::cluster::{Marks, Poll};
 use tenantry_core::leads::NodeId;
 use tenantry_core::limits;
-use tenantry_core::store::NodeStore as _;
 
 /// The app's clock, which stands still.
 const NOW: &str = "2025-07-10T14:35:00.123456Z";

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use tenantry_backends::postgres::{OpenError, PostgresOptions, PostgresStore};
 use tenantry_backends::testing::Server;
+use tenantry_testbed::programs;
 
 async fn open(url: String, authority: &Path) -> Result<PostgresStore, OpenError> {
     let authorities = Some(authority.to_owned());
@@ -13,7 +14,7 @@ async fn open(url: String, authority: &Path) -> Result<PostgresStore, OpenError>
 
 #[tokio::test]
 async fn a_server_without_the_right_certificate_is_not_spoken_to() {
-    let Some(programs) = Server::programs() else { return };
+    let Some(programs) = programs::find_postgres() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let made = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).expect("a pair");
     let (right, other) = (made("localhost"), made("localhost"));

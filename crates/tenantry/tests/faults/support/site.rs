@@ -23,6 +23,10 @@ pub(crate) struct Site {
     pub(crate) through: Vec<String>,
     /// Variables of the server's environment.
     pub(crate) environment: Vec<(String, OsString)>,
+    /// Settings of every command.
+    pub(crate) settings: Vec<String>,
+    /// Where `serve` listens.
+    pub(crate) listen: String,
     /// Further arguments of `serve`.
     pub(crate) options: Vec<String>,
 }
@@ -47,6 +51,8 @@ impl Site {
             log: folder.join("log"),
             through: Vec::new(),
             environment: Vec::new(),
+            settings: Vec::new(),
+            listen: "127.0.0.1:0".to_owned(),
             options: vec!["--service-accounts-max".to_owned(), "1000000".to_owned()],
         }
     }
@@ -63,14 +69,14 @@ impl Site {
         }
         // No settings file of whoever runs the tests.
         command.current_dir(self.log.parent().expect("the log is in a folder"));
-        command.arg("--data-dir").arg(&self.data).stdin(Stdio::null());
+        command.arg("--data-dir").arg(&self.data).args(&self.settings).stdin(Stdio::null());
         command
     }
 
     fn serve(&self) -> Command {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("the log");
         let mut command = self.command(&self.through);
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(&self.options);
+        command.args(["serve", "--listen", &self.listen]).args(&self.options);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(log);
         command
@@ -107,9 +113,13 @@ impl Site {
         let list: Value =
             serde_json::from_str(&self.print(&["organizations", "list", "--json"])).expect("JSON");
         let tenant = list[0]["organization_id"].as_str().expect("an organization").to_owned();
-        let words = ["token", "--tenant", &tenant, "--role", "tenant_admin", "--ttl", "24h"];
-        let token = self.print(&words).trim().to_owned();
-        Credentials { tenant, master: master.trim().to_owned(), token }
+        Credentials { token: self.token(&tenant), tenant, master: master.trim().to_owned() }
+    }
+
+    /// An administrator's token of an organization.
+    pub(crate) fn token(&self, tenant: &str) -> String {
+        let words = ["token", "--tenant", tenant, "--role", "tenant_admin", "--ttl", "24h"];
+        self.print(&words).trim().to_owned()
     }
 
     /// What a command prints.
@@ -176,6 +186,11 @@ impl Server {
     /// SIGSTOP: it does nothing more, and does not know it.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on where it was.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// SIGTERM, and its end.
