@@ -23,6 +23,16 @@ pub(crate) enum Store {
     Shared(Arc<PostgresStore>),
 }
 
+impl Store {
+    /// The one that several nodes share, if it is one.
+    pub(crate) fn shared(&self) -> Option<Arc<PostgresStore>> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Shared(store) => Some(store.clone()),
+        }
+    }
+}
+
 /// Prints the metrics of a running server.
 pub(crate) fn renderer(
     app: App,

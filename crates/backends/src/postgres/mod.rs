@@ -5,6 +5,7 @@
 //! - `migrations`: the schema, by numbered files in `migrations/postgres/`
 //! - `rows`: values to and from PostgreSQL; what rows mean is `crate::rows`
 //! - `changes`: what every change writes beside itself
+//! - `hints`: how nodes are told that there are changes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
 //!   `audit`, `trail`, `leads`, `nodes`, `health`
 //!
@@ -24,6 +25,7 @@ mod credentials;
 mod errors;
 mod foreign_keys;
 mod health;
+mod hints;
 mod leads;
 mod members;
 mod migrations;
@@ -40,6 +42,7 @@ pub use errors::{OpenError, Refused};
 
 use address::Address;
 use health::Acceptance;
+use hints::Hints;
 use pool::Connections;
 use std::path::PathBuf;
 use tenantry_core::clock::Timestamp;
@@ -56,7 +59,7 @@ const SERVER_VERSION_MIN: (u32, &str) = (140_000, "14");
 pub struct PostgresOptions {
     /// `postgres://user@host:port/name`; may lead through a pooler.
     pub url: String,
-    /// The same database past the pooler, for migrations; `url` where there is none.
+    /// The same database past the pooler, for migrations and hints; `url` where there is none.
     pub direct_url: Option<String>,
     /// A file of authorities that are trusted instead of the machine's.
     pub authorities: Option<PathBuf>,
@@ -89,6 +92,7 @@ impl std::fmt::Debug for PostgresOptions {
 pub struct PostgresStore {
     connections: Connections,
     acceptance: Acceptance,
+    hints: Hints,
 }
 
 impl PostgresStore {
@@ -103,6 +107,7 @@ impl PostgresStore {
             None => address.clone(),
         };
         let authorities = options.authorities.as_deref();
+        let hints = Hints::new(direct.clone(), options.authorities.clone());
         let direct = Connections::new(&direct, authorities, 1)?;
         let unreachable = |refused: Refused| OpenError::Unreachable { cause: refused.to_string() };
         let lent = direct.take().await.map_err(unreachable)?;
@@ -112,7 +117,7 @@ impl PostgresStore {
         let connections = Connections::new(&address, authorities, options.connections_max.max(1))?;
         // Here and not at the first request: whoever starts the server is told.
         connections.take().await.map_err(unreachable)?.give_back();
-        Ok(Self { connections, acceptance: Acceptance::default() })
+        Ok(Self { connections, acceptance: Acceptance::default(), hints })
     }
 
     /// How many connections there are, and how many of them nobody uses.

@@ -107,6 +107,9 @@ impl PostgresStore {
         let outcome = tokio::time::timeout(CALL_DEADLINE, self.attempts(work)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(too_long()));
         self.acceptance.note(&outcome);
+        if outcome.as_ref().is_ok_and(|done| done.committed.is_some()) {
+            self.hints.note_change();
+        }
         outcome
     }
 

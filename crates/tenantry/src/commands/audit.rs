@@ -150,12 +150,11 @@ fn verify(config: &Config, asked: &AuditVerify) -> Result<()> {
 }
 
 fn secrets(config: &Config) -> Result<Secrets> {
-    let material = match &config.database {
-        Some(database) => wiring::shared_secrets(database)?,
-        None => {
-            let path = config.secrets_file();
-            secrets_file::read(&path)?.ok_or_else(|| wiring::secrets_lost(&path))?
-        }
+    let material = if let Some(database) = &config.database {
+        wiring::shared_secrets(database)?
+    } else {
+        let path = config.secrets_file();
+        secrets_file::read(&path)?.ok_or_else(|| wiring::secrets_lost(&path))?
     };
     Ok(Secrets::new(&material))
 }

@@ -9,15 +9,13 @@ use tenantry_core::secrets::SecretsMaterial;
 /// `secrets …`
 pub(crate) fn run(command: &SecretsCommand) -> Result<()> {
     let SecretsCommand::Generate { file } = command;
-    match file {
-        Some(file) => generate(file),
-        // Into a pipe, to whatever keeps secrets.
-        None => {
-            let text = secrets_file::print(&SecretsMaterial::generate(&SystemRng)?)?;
-            output::line(text.trim_end());
-            Ok(())
-        }
+    if let Some(file) = file {
+        return generate(file);
     }
+    // Into a pipe, to whatever keeps secrets.
+    let text = secrets_file::print(&SecretsMaterial::generate(&SystemRng)?)?;
+    output::line(text.trim_end());
+    Ok(())
 }
 
 fn generate(file: &Path) -> Result<()> {

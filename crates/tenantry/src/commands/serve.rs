@@ -12,6 +12,7 @@ use std::io::{ErrorKind, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tenantry_backends::postgres::PostgresStore;
 use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{OpenError, RESTORE_HINT};
 use tenantry_core::Plane;
@@ -39,6 +40,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let traces = traces::start(config.traces.as_ref(), scheme)?;
     let Opened { plane, store, unclean, lock } = open(config).await?;
+    let hints = store.shared();
     let recorder = traces.as_ref().map(Traces::recorder);
     let mut options = Options { recorder, ..Options::default() };
     if let Some(sample) = config.access_log_sample {
@@ -90,6 +92,8 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let sealing = wiring::sealer(config);
     let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended.clone())));
     // For as long as anybody is answered, and a moment longer.
+    let hinting =
+        hints.map(|store| tokio::spawn(carry_hints(store, plane.clone(), wait(ended.clone()))));
     let follower = plane.clone();
     let following = tokio::spawn(async move { follower.keep_following(wait(ended)).await });
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -122,6 +126,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let _ = end.send(true);
     let _ = sealing.await;
     let _ = following.await;
+    if let Some(hinting) = hinting {
+        let _ = hinting.await;
+    }
     let _ = fs::remove_file(config.operator_socket());
     if let Some(traces) = traces {
         traces.stop().await;
@@ -191,6 +198,15 @@ fn check_in_background(check: Check) {
         ),
         Err(error) => tracing::error!(%error, "the database could not be checked"),
     });
+}
+
+/// Tells the other nodes of changes, and hears of theirs.
+async fn carry_hints(
+    store: Arc<PostgresStore>,
+    plane: Arc<Plane>,
+    stop: impl Future<Output = ()> + Send,
+) {
+    store.carry_hints(|| plane.hint(), stop).await;
 }
 
 /// Writes last-used times now and then, for as long as the server runs.
