@@ -8,6 +8,7 @@ mod map;
 mod migrations;
 mod rust;
 mod source;
+mod sql;
 mod text;
 
 use std::collections::BTreeSet;
@@ -59,6 +60,7 @@ const CHECKS: &[fn(&File) -> Vec<Problem>] = &[
     layers::imports,
     layers::dependencies,
     layers::serialize_in_core,
+    sql::portable,
     text::line_ends,
     text::machine_paths,
     text::registries,
