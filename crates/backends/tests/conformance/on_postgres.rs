@@ -17,11 +17,17 @@ pub(crate) struct OnPostgres {
 
 async fn start() -> Option<OnPostgres> {
     let database = Server::shared()?.database();
-    let store = PostgresStore::open(&PostgresOptions::new(database.url(), NOW)).await;
-    Some(OnPostgres { store: Arc::new(store.expect("a store")), database })
+    let options = PostgresOptions::new(database.url(), NOW);
+    Some(OnPostgres::open(database, &options).await)
 }
 
 impl OnPostgres {
+    /// On this database, however it is reached.
+    pub(crate) async fn open(database: Database, options: &PostgresOptions) -> Self {
+        let store = PostgresStore::open(options).await.expect("a store");
+        Self { store: Arc::new(store), database }
+    }
+
     fn rows(&self, sql: &str) -> Vec<Row> {
         self.database.query(sql).expect("rows")
     }

@@ -3,6 +3,7 @@
 mod commits;
 mod hints;
 mod parity;
+mod pooled;
 mod schema;
 mod sessions;
 mod tls;
