@@ -62,7 +62,7 @@ fn relay(mut client: UnixStream, server: &PathBuf, cut: Cut, armed: &AtomicBool)
         let _ = std::io::copy(&mut answers, &mut back);
         let _ = back.shutdown(Shutdown::Both);
     });
-    let mut bytes = [0; 1 << 16];
+    let mut bytes = vec![0; 1 << 16];
     while let Ok(length @ 1..) = client.read(&mut bytes) {
         let commits = bytes[..length].windows(7).any(|window| window == b"COMMIT\0");
         if commits && armed.swap(false, Ordering::SeqCst) {
