@@ -4,27 +4,52 @@
 //! own package state stays as it is. Which mirror is asked, and which signatures are trusted, is the machine's setting.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::TaskResult;
-use crate::process::{read, run};
+use crate::process::{find, read, run};
 
-/// Unpacks a package and those it needs that are not installed into `tools/<package>`, and writes
-/// `tools/<package>/<package>`, a script that runs `program` of it with its libraries.
-pub(super) fn unpack(package: &str, program: &str, tools: &Path) -> TaskResult {
-    let folder = tools.join(package);
+/// A program of a package: on `path`, in a folder of the system's own programs, from an earlier
+/// unpacking in `tools`, or fetched now. `version` is the argument that has it say what it is.
+pub(super) fn prepare(
+    package: &str,
+    program: &str,
+    version: &str,
+    path: &OsStr,
+    tools: &Path,
+) -> TaskResult<PathBuf> {
+    let places = env::split_paths(path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    if let Some(found) = find(package, &env::join_paths(places)?) {
+        return Ok(found);
+    }
+    let unpacked = tools.join(package).join(package);
+    let works = || read(Command::new(&unpacked).arg(version)).map(drop);
+    if works().is_err() {
+        println!("{package} is not on the PATH: fetching it from the machine's Debian mirror");
+        let files = unpack(package, &tools.join(package))?;
+        write_script(&unpacked, &files, &files.join(program))?;
+        works()?;
+    }
+    Ok(unpacked)
+}
+
+/// Unpacks a package and those it needs that are not installed below `folder`; answers where their
+/// files are.
+pub(super) fn unpack(package: &str, folder: &Path) -> TaskResult<PathBuf> {
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(folder)?;
     }
     let downloads = folder.join("packages");
     let files = folder.join("files");
     fs::create_dir_all(&downloads)?;
     fs::create_dir_all(&files)?;
 
-    let apt = Apt::prepare(tools.join("apt"))?;
+    let apt = Apt::prepare(folder.with_file_name("apt"))?;
     // One source that fails is not the end: what matters is whether the packages can be had from the others.
     if let Err(error) = run(apt.command("apt-get").args(["--quiet=2", "update"])) {
         println!("{error}");
@@ -40,10 +65,13 @@ pub(super) fn unpack(package: &str, program: &str, tools: &Path) -> TaskResult {
         run(Command::new("dpkg-deb").arg("--extract").arg(download?.path()).arg(&files))?;
     }
     fs::remove_dir_all(&downloads)?;
+    Ok(files)
+}
 
-    let script = folder.join(package);
-    fs::write(&script, start_script(program, &library_folders(&files)?))?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+/// Writes a script that runs `program` with the libraries among `files`.
+pub(super) fn write_script(script: &Path, files: &Path, program: &Path) -> TaskResult {
+    fs::write(script, start_script(program, &library_folders(files)?))?;
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
@@ -116,7 +144,7 @@ fn select(package: &str, needed: &str, installed: &str) -> BTreeSet<String> {
     missing.chain([package]).map(str::to_owned).collect()
 }
 
-/// Folders with shared libraries, relative to `files`.
+/// Folders with shared libraries.
 fn library_folders(files: &Path) -> TaskResult<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::new();
     let mut open = vec![files.to_path_buf()];
@@ -126,19 +154,20 @@ fn library_folders(files: &Path) -> TaskResult<BTreeSet<PathBuf>> {
             if entry.file_type()?.is_dir() {
                 open.push(entry.path());
             } else if entry.file_name().to_string_lossy().contains(".so.") {
-                folders.insert(folder.strip_prefix(files)?.to_path_buf());
+                folders.insert(folder.clone());
             }
         }
     }
     Ok(folders)
 }
 
-fn start_script(program: &str, libraries: &BTreeSet<PathBuf>) -> String {
+fn start_script(program: &Path, libraries: &BTreeSet<PathBuf>) -> String {
     let folders: Vec<String> =
-        libraries.iter().map(|folder| format!("$here/{}", folder.display())).collect();
+        libraries.iter().map(|folder| folder.display().to_string()).collect();
     format!(
-        "#!/bin/sh\nhere=\"${{0%/*}}/files\"\nLD_LIBRARY_PATH=\"{}\" exec \"$here/{program}\" \"$@\"\n",
-        folders.join(":")
+        "#!/bin/sh\nLD_LIBRARY_PATH=\"{}\" exec \"{}\" \"$@\"\n",
+        folders.join(":"),
+        program.display()
     )
 }
 
@@ -167,11 +196,9 @@ mod tests {
     }
 
     #[test]
-    fn the_start_script_finds_program_and_libraries_beside_itself() {
-        let script =
-            start_script("usr/bin/curl", &[PathBuf::from("usr/lib/a"), "usr/lib/b".into()].into());
-        assert!(script.contains(
-            "LD_LIBRARY_PATH=\"$here/usr/lib/a:$here/usr/lib/b\" exec \"$here/usr/bin/curl\""
-        ));
+    fn the_start_script_names_program_and_libraries() {
+        let folders = [PathBuf::from("/t/lib/a"), "/t/lib/b".into()].into();
+        let script = start_script(Path::new("/t/bin/curl"), &folders);
+        assert!(script.contains("LD_LIBRARY_PATH=\"/t/lib/a:/t/lib/b\" exec \"/t/bin/curl\""));
     }
 }

@@ -3,19 +3,52 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use super::debian;
+use crate::TaskResult;
 use crate::process;
+
+/// Its programs that are used; the first two are needed.
+const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pgbench"];
 
 /// Where Debian keeps its programs, by version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
+/// The folder of its programs: on the machine, from an earlier unpacking in `tools`, or fetched now.
+pub(crate) fn prepare(path: &OsStr, tools: &Path) -> TaskResult<PathBuf> {
+    if let Some(found) = find(path) {
+        return Ok(found);
+    }
+    let folder = tools.join("postgresql");
+    let works = || {
+        let folder = folder.join("bin");
+        process::read(Command::new(folder.join("postgres")).arg("--version")).map(|_| folder)
+    };
+    works().or_else(|_| {
+        println!("PostgreSQL is not on the machine: fetching it from its Debian mirror");
+        let files = debian::unpack("postgresql", &folder)?;
+        let programs = versions(&files.join("usr/lib/postgresql")).into_iter().next();
+        let programs = programs.ok_or("the package `postgresql` brings no version of it")?;
+        fs::create_dir_all(folder.join("bin"))?;
+        for program in PROGRAMS {
+            debian::write_script(
+                &folder.join("bin").join(program),
+                &files,
+                &programs.join(program),
+            )?;
+        }
+        works()
+    })
+}
+
 /// The folder of its programs: on `path`, or the newest of Debian's.
-pub(crate) fn find(path: &OsStr) -> Option<PathBuf> {
+fn find(path: &OsStr) -> Option<PathBuf> {
     let on_path = process::find("initdb", path).and_then(|file| file.parent().map(Path::to_owned));
     on_path
         .into_iter()
         .chain(versions(Path::new(DEBIAN)))
-        .find(|folder| ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file()))
+        .find(|folder| PROGRAMS[..2].iter().all(|program| folder.join(program).is_file()))
 }
 
 /// The folders of programs below `folder`, the newest version first.
