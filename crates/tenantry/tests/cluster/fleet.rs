@@ -47,7 +47,6 @@ pub(crate) struct Node {
     pub(crate) hints: FaultProxy,
     /// `127.0.0.1:PORT`
     pub(crate) address: String,
-    pub(crate) port: u16,
 }
 
 impl Fleet {
@@ -163,9 +162,8 @@ impl Node {
         let network = FaultProxy::start(Upstream::Unix(primary.socket()));
         let hints = FaultProxy::start(Upstream::Unix(primary.socket()));
         let url = |proxy: &FaultProxy| format!("postgres://{ROLE}@{}/postgres", proxy.address());
-        let port = ports::take();
         let mut site = Site::new(&own);
-        site.listen = format!("127.0.0.1:{port}");
+        site.listen = format!("127.0.0.1:{}", ports::take());
         site.settings = vec![
             "--database".to_owned(),
             url(&network),
@@ -175,7 +173,7 @@ impl Node {
             folder.join("secrets.toml").display().to_string(),
         ];
         site.options.extend(["--metrics-listen".to_owned(), "off".to_owned()]);
-        Self { server: None, address: site.listen.clone(), site, network, hints, port }
+        Self { server: None, address: site.listen.clone(), site, network, hints }
     }
 
     /// Starts it; another process than before.

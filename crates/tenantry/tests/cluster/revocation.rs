@@ -3,6 +3,7 @@
 use crate::fleet::{BOUND, Fleet, Node, Said, Standby};
 use crate::support::{Chance, monotonic, say, seed, setting, since};
 use crate::watch::Watch;
+use rustix::process::Signal;
 use std::time::Duration;
 use tenantry_testbed::fault_proxy::Fault;
 use tenantry_testbed::postgres::Shutdown;
@@ -91,7 +92,7 @@ fn f22_a_node_that_was_stopped_does_not_answer_from_before() {
         }
         assert!(watch.revoke(last, 0, true));
         std::thread::sleep(away().saturating_sub(since(since_stop)));
-        watch.ask_all_across(NODES - 1, || stopped.thaw());
+        watch.ask_all_across(NODES - 1, || stopped.signal(Signal::CONT));
     });
     let found = watch.judge("stopped node", BOUND);
     assert_eq!(found.acknowledged, revokes());

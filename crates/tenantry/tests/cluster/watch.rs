@@ -105,7 +105,7 @@ impl Watch {
                 .rev()
                 .find(|key| self.seen[*key][node].refused_first.load(Ordering::Relaxed) == 0);
             let number = match open {
-                Some(open) if turn % 4 != 0 => open,
+                Some(open) if !turn.is_multiple_of(4) => open,
                 _ => turn / 4 % (tried + 1),
             };
             if !self.ask(&mut caller, node, number) {

@@ -172,7 +172,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn signal(&self, signal: Signal) {
+    /// Any signal: after SIGCONT a frozen one goes on where it was.
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a running server");
     }
 
@@ -186,11 +187,6 @@ impl Server {
     /// SIGSTOP: it does nothing more, and does not know it.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
-    }
-
-    /// SIGCONT: it goes on where it was.
-    pub(crate) fn thaw(&self) {
-        self.signal(Signal::CONT);
     }
 
     /// SIGTERM, and its end.
