@@ -18,14 +18,13 @@ pub const USUAL_PORT: u16 = 5432;
 const ADMITTED: &str = "local all all trust\nhostssl all all all trust\n";
 
 /// What every server is started with.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 7] = [
     "listen_addresses=",
     "max_connections=300",
     "shared_buffers=32MB",
     "log_statement=none",
     // For standbys, which are copies of before the first start.
     "wal_keep_size=512MB",
-    "max_wal_senders=4",
     "wal_sender_timeout=5s",
     "wal_receiver_timeout=5s",
 ];
