@@ -8,12 +8,16 @@
 //! A node that was not fresh any more when an answer came does not become fresh by that one, but by
 //! the next. Whoever waited for a change to hold everywhere may have counted it as gone, and its
 //! answer may be older than the change; what it asks for after its row was seen again is not.
+//!
+//! A server that takes the store over may have lost the last commits. The log shows that for those
+//! that wrote to it; a create writes nothing to it, and may have been cached all the same. So a node
+//! drops what it has whenever another server answers, though the log may be whole.
 
-use super::{Membership, Poll};
+use super::{Membership, Poll, Polled};
 use crate::Plane;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::verify::Broken;
+use crate::verify::{Broken, VerifyCache};
 use std::future::Future;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,8 +39,8 @@ pub(crate) struct Follower {
 
 #[derive(Default)]
 struct Reading {
-    /// Whether the cache has a place in the log.
-    started: bool,
+    /// Which server the cache was read from; none before it has a place in the log.
+    server: Option<u64>,
     /// When the last answer was asked for.
     last: Option<Duration>,
 }
@@ -96,6 +100,11 @@ impl Follower {
     }
 }
 
+fn start_over(cache: &VerifyCache, polled: &Polled) -> (bool, usize) {
+    cache.start_over(polled);
+    (true, 1)
+}
+
 impl Plane {
     /// Refuses where what is cached may be older than the bound. To be called before the cache is
     /// looked at.
@@ -129,25 +138,31 @@ impl Plane {
             node: follower.membership.node,
             name: follower.membership.name.clone(),
             now: self.clock.now(),
-            applied: reading.started.then(|| cache.ask()),
+            applied: reading.server.map(|_| cache.ask()),
             rows_max: limits::CHANGE_ROWS_MAX,
         };
         let polled = self.store.poll_changes(&poll).await?;
-        let (complete, rows) = if reading.started {
-            cache.follow(&polled).unwrap_or_else(|Broken| {
-                follower.starts_over.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    alarm = "history_broken",
-                    "the change log is not the one that was read before, or cannot be told: all that was cached is dropped"
-                );
-                cache.start_over(&polled);
-                (true, 1)
-            })
-        } else {
-            cache.start_over(&polled);
-            (true, 1)
+        let (complete, rows) = match reading.server {
+            None => start_over(cache, &polled),
+            Some(server) => match cache.follow(&polled) {
+                Ok(_) if server != polled.incarnation => {
+                    tracing::info!(
+                        "the store was started anew, or another server keeps it now: all that was cached is read again"
+                    );
+                    start_over(cache, &polled)
+                }
+                Ok(news) => news,
+                Err(Broken) => {
+                    follower.starts_over.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(
+                        alarm = "history_broken",
+                        "the change log is not the one that was read before, or cannot be told: all that was cached is dropped"
+                    );
+                    start_over(cache, &polled)
+                }
+            },
         };
-        reading.started = true;
+        reading.server = Some(polled.incarnation);
         let lease = follower.lease();
         let answered_at = self.clock.monotonic();
         follower.note_server(polled.incarnation, answered_at);
