@@ -107,13 +107,24 @@ impl Fleet {
 
     /// Leads every node to the standby, which is promoted; the primary is stopped already.
     pub(crate) fn fail_over(&mut self) {
+        self.promote();
+        for node in &self.nodes {
+            self.lead(node);
+        }
+    }
+
+    /// Promotes the standby; the primary is stopped already. No node is led there yet.
+    pub(crate) fn promote(&mut self) {
         let standby = self.standby.take().expect("a standby");
         standby.promote();
-        for node in &self.nodes {
-            node.network.lead_to(Upstream::Unix(standby.socket()));
-            node.hints.lead_to(Upstream::Unix(standby.socket()));
-        }
         self.primary = standby;
+    }
+
+    /// Leads a node to the primary, and cuts what it has open.
+    pub(crate) fn lead(&self, node: &Node) {
+        for way in [&node.network, &node.hints] {
+            way.lead_to(Upstream::Unix(self.primary.socket()));
+        }
     }
 
     /// What somebody with SQL reads.
@@ -235,9 +246,14 @@ impl Caller<'_> {
 
     /// A new account's key.
     pub(crate) fn make_key(&mut self) -> Key {
-        let reply = self.call("POST", "/v1/accounts", r#"{"name":"fleet"}"#).expect("a reply");
-        assert_eq!(reply.status, 201, "{}", reply.text);
-        Key { id: reply.text_at("/key/id"), secret: reply.text_at("/key/secret") }
+        self.try_make_key().expect("a key")
+    }
+
+    /// A new account's key, where that is acknowledged.
+    pub(crate) fn try_make_key(&mut self) -> Option<Key> {
+        let reply = self.call("POST", "/v1/accounts", r#"{"name":"fleet"}"#).ok()?;
+        let made = || Key { id: reply.text_at("/key/id"), secret: reply.text_at("/key/secret") };
+        (reply.status == 201).then(made)
     }
 
     /// Asks about a key.

@@ -3,15 +3,18 @@
 //! A time is taken before a question is sent and after a revocation is acknowledged, so what is counted
 //! against the bound began after it by whoever's view.
 
-use crate::fleet::{BOUND, Caller, Key, Said};
-use crate::support::{Stop, monotonic, say};
+use crate::fleet::{BOUND, Caller, Fleet, Key, READY_MAX, Said};
+use crate::support::{Stop, monotonic, say, within};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Who asks one node at the same time.
 const WATCHERS: usize = 2;
-/// How long a node that does not answer is left alone.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long one waits between two questions, and where no answer came. Nodes and database have the
+/// machine for themselves meanwhile.
+const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE_UNANSWERED: Duration = Duration::from_millis(5);
 /// How much longer than the bound all is watched.
 const BEYOND: Duration = Duration::from_millis(500);
 
@@ -21,7 +24,15 @@ struct Seen {
     valid_last: AtomicU64,
     refused_first: AtomicU64,
     refused_last: AtomicU64,
-    unavailable_last: AtomicU64,
+}
+
+/// A key's revocation.
+#[derive(Default)]
+struct Revoked {
+    /// When it was acknowledged, in microseconds; 0 for never.
+    at: AtomicU64,
+    /// Whether the caller waited until it holds everywhere.
+    waited: AtomicBool,
 }
 
 /// What was said, by key and node.
@@ -30,8 +41,7 @@ pub(crate) struct Watch {
     master: String,
     keys: Vec<Key>,
     seen: Vec<Vec<Seen>>,
-    /// When the revocation was acknowledged.
-    acknowledged: Vec<AtomicU64>,
+    revoked: Vec<Revoked>,
     /// Keys that were tried to be revoked, acknowledged or not.
     tried: AtomicUsize,
     asked: AtomicU64,
@@ -41,7 +51,7 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) acknowledged: usize,
-    /// From acknowledgement to the first refusal on the last node; sorted.
+    /// From acknowledgement to the first refusal on the last node, where nobody waited; sorted.
     pub(crate) delays: Vec<Duration>,
 }
 
@@ -50,8 +60,13 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Watch {
-    /// Of these keys, which every node has answered for once and has in its cache.
-    pub(crate) fn new(callers: Vec<Caller<'_>>, keys: Vec<Key>) -> Self {
+    /// Of so many new keys, which every node has answered for once and has in its cache.
+    pub(crate) fn of(fleet: &Fleet, keys: usize) -> Self {
+        let callers = (0..fleet.nodes.len()).map(|node| fleet.caller(node)).collect();
+        Self::new(callers, fleet.make_keys(keys))
+    }
+
+    fn new(callers: Vec<Caller<'_>>, keys: Vec<Key>) -> Self {
         let mut addresses = Vec::new();
         let mut master = String::new();
         for mut caller in callers {
@@ -64,7 +79,7 @@ impl Watch {
         let seen = keys.iter().map(|_| addresses.iter().map(|_| Seen::default()).collect());
         Self {
             seen: seen.collect(),
-            acknowledged: keys.iter().map(|_| AtomicU64::new(0)).collect(),
+            revoked: keys.iter().map(|_| Revoked::default()).collect(),
             addresses,
             master,
             keys,
@@ -90,7 +105,8 @@ impl Watch {
         })
     }
 
-    fn caller(&self, node: usize) -> Caller<'_> {
+    /// A caller of one node.
+    pub(crate) fn caller(&self, node: usize) -> Caller<'_> {
         Caller { address: &self.addresses[node], master: &self.master, to: None }
     }
 
@@ -101,16 +117,16 @@ impl Watch {
             turn += 1;
             let tried = self.tried.load(Ordering::Acquire).min(self.keys.len() - 1);
             // What was not yet refused here, and now and then any: a refusal does not end.
-            let open = (0..=tried)
-                .rev()
-                .find(|key| self.seen[*key][node].refused_first.load(Ordering::Relaxed) == 0);
-            let number = match open {
-                Some(open) if !turn.is_multiple_of(4) => open,
-                _ => turn / 4 % (tried + 1),
+            let is_open =
+                |key: &usize| self.seen[*key][node].refused_first.load(Ordering::Relaxed) == 0;
+            let open: Vec<usize> = (0..=tried).filter(is_open).collect();
+            let number = if open.is_empty() || turn.is_multiple_of(4) {
+                turn / 4 % (tried + 1)
+            } else {
+                open[turn % open.len()]
             };
-            if !self.ask(&mut caller, node, number) {
-                std::thread::sleep(PAUSE);
-            }
+            let answered = self.ask(&mut caller, node, number);
+            std::thread::sleep(if answered { PAUSE } else { PAUSE_UNANSWERED });
         }
     }
 
@@ -130,7 +146,6 @@ impl Watch {
             }
             Said::Unavailable(status) => {
                 assert_eq!(status, 503, "{}", caller.address);
-                seen.unavailable_last.fetch_max(began, Ordering::Relaxed);
                 return false;
             }
             Said::Nothing => return false,
@@ -143,17 +158,30 @@ impl Watch {
         self.tried.fetch_max(number, Ordering::AcqRel);
         let done = self.caller(node).revoke(&self.keys[number], wait);
         if done {
-            self.acknowledged[number].store(micros(monotonic()), Ordering::Release);
+            let revoked = &self.revoked[number];
+            revoked.waited.store(wait, Ordering::Release);
+            revoked.at.store(micros(monotonic()), Ordering::Release);
         }
         done
     }
 
-    /// Asks a node for every revoked key at once, each on a connection of its own, and waits for the
-    /// answers. `meanwhile` runs when all have been sent.
-    pub(crate) fn ask_all_across(&self, node: usize, meanwhile: impl FnOnce()) {
-        let revoked: Vec<usize> = (0..self.keys.len())
-            .filter(|number| self.acknowledged[*number].load(Ordering::Acquire) != 0)
-            .collect();
+    /// Revokes those of these keys again whose revocation was not acknowledged, until it is.
+    pub(crate) fn revoke_rest(&self, keys: Range<usize>, node: usize) {
+        for number in keys {
+            let open = self.revoked[number].at.load(Ordering::Acquire) == 0;
+            if open {
+                let done = within(READY_MAX, || self.revoke(number, node, false));
+                assert!(done.is_some(), "node {node} does not revoke key {number}");
+            }
+        }
+    }
+
+    /// Asks a node for those of these keys that are revoked at once, each on a connection of its own,
+    /// and waits for the answers. `meanwhile` runs when they lie there, as a rule; counted is when
+    /// they were sent.
+    pub(crate) fn ask_all_across(&self, node: usize, keys: Range<usize>, meanwhile: impl FnOnce()) {
+        let revoked: Vec<usize> =
+            keys.filter(|number| self.revoked[*number].at.load(Ordering::Acquire) != 0).collect();
         std::thread::scope(|scope| {
             for number in revoked {
                 scope.spawn(move || self.ask(&mut self.caller(node), node, number));
@@ -163,47 +191,56 @@ impl Watch {
         });
     }
 
-    /// Says what was found, and fails where a node said VALID later than `bound` after an
-    /// acknowledgement.
-    pub(crate) fn judge(&self, what: &str, bound: Duration) -> Found {
+    /// Says what was found, and fails where a node said VALID later than the bound after an
+    /// acknowledgement, or at all after one that was waited for.
+    pub(crate) fn judge(&self, what: &str) -> Found {
         let mut found = Found { acknowledged: 0, delays: Vec::new() };
-        let mut latest = Duration::ZERO;
+        let mut lasts = Vec::new();
         for (number, seen) in self.seen.iter().enumerate() {
-            let acknowledged = self.acknowledged[number].load(Ordering::Acquire);
+            let acknowledged = self.revoked[number].at.load(Ordering::Acquire);
             if acknowledged == 0 {
                 continue;
             }
+            let waited = self.revoked[number].waited.load(Ordering::Acquire);
+            let bound = if waited { Duration::ZERO } else { BOUND };
             found.acknowledged += 1;
-            let mut everywhere = 0;
+            let (mut everywhere, mut last) = (0, Duration::ZERO);
             for (node, seen) in seen.iter().enumerate() {
                 let valid = seen.valid_last.load(Ordering::Acquire);
                 let late = Duration::from_micros(valid.saturating_sub(acknowledged));
-                latest = latest.max(late);
+                last = last.max(late);
                 assert!(
                     late <= bound,
                     "{what}: node {node} said VALID of key {number} in an answer begun {late:?} after \
-                     its revocation was acknowledged"
+                     its revocation was acknowledged (waited for: {waited})"
                 );
                 everywhere = everywhere.max(seen.refused_first.load(Ordering::Acquire));
                 let asked = seen.refused_last.load(Ordering::Acquire);
                 assert!(asked > acknowledged, "{what}: node {node} never refused key {number}");
             }
-            found.delays.push(Duration::from_micros(everywhere.saturating_sub(acknowledged)));
+            lasts.push(last);
+            if !waited {
+                found.delays.push(Duration::from_micros(everywhere.saturating_sub(acknowledged)));
+            }
         }
         found.delays.sort();
-        let part = |percent: usize| {
-            let place = (found.delays.len() * percent).div_ceil(100).saturating_sub(1);
-            found.delays.get(place).copied().unwrap_or_default()
-        };
+        lasts.sort();
         say(&format!(
-            "{what}: {} revocations acknowledged, {} questions; refused by every node after p50 {:?}, \
-             p99 {:?}, max {:?}; last VALID begun {latest:?} after an acknowledgement",
+            "{what}: {} revocations acknowledged, {} of them waited for, {} questions; the last VALID \
+             of a key begun after its acknowledgement: p50 {:?}, p99 {:?}, max {:?}",
             found.acknowledged,
+            found.acknowledged - found.delays.len(),
             self.asked.load(Ordering::Relaxed),
-            part(50),
-            part(99),
-            part(100),
+            part(&lasts, 50),
+            part(&lasts, 99),
+            part(&lasts, 100),
         ));
         found
     }
+}
+
+/// What so many of a hundred, sorted, are within.
+pub(crate) fn part(sorted: &[Duration], percent: usize) -> Duration {
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or_default()
 }

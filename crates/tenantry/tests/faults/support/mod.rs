@@ -36,13 +36,18 @@ pub(crate) fn seed(what: &str) -> Chance {
     let drawn = SystemClock.now().micros().unsigned_abs();
     let seed = setting("TENANTRY_FAULTS_SEED", drawn);
     say(&format!("{what}: seed {seed} (again with TENANTRY_FAULTS_SEED={seed})"));
-    Chance(seed)
+    Chance::of(seed)
 }
 
 /// Numbers that follow from a seed (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
 impl Chance {
+    /// Numbers of a seed that was drawn.
+    pub(crate) const fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next number.
     pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
