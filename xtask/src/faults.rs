@@ -1,4 +1,5 @@
-//! The fault tests, short or long: `crates/tenantry/tests/faults/` says what each of them does.
+//! The fault tests, short or long: `crates/tenantry/tests/faults/` says what each of them does, and
+//! `crates/tenantry/tests/cluster/` what those of several nodes do.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,6 +18,13 @@ const CUTS_LONG: &str = "50";
 /// Slow clients of the long form, quiet and disturbed rounds beside them, and how long one is.
 const CROWD_LONG: [(&str, &str); 3] =
     [("CLIENTS", "2000"), ("ROUNDS", "3"), ("ROUND_MILLIS", "8000")];
+
+/// The tests of several nodes, a binary of their own.
+const CLUSTER: &str = "cluster";
+/// Keys that each of them revokes in the long form, how often it disturbs something meanwhile, how long
+/// a node is stopped, and that latencies are held to what is promised.
+const CLUSTER_LONG: [(&str, &str); 4] =
+    [("REVOKES", "1000"), ("DISTURBANCES", "50"), ("AWAY_MILLIS", "10000"), ("LATENCIES", "1")];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,12 +57,15 @@ fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
             "--kills" => asked.kills = Some(number(&mut words, word)?),
             "--cuts" => asked.cuts = Some(number(&mut words, word)?),
             "--seed" => asked.seed = Some(number(&mut words, word)?),
-            name if NAMES.contains(&name) && asked.name.is_none() => asked.name = Some(name),
+            name if (NAMES.contains(&name) || name == CLUSTER) && asked.name.is_none() => {
+                asked.name = Some(name);
+            }
             other => {
                 let names = NAMES.join(", ");
-                return Err(
-                    format!("{other}: one of {names}, --long, --kills, --cuts, --seed").into()
-                );
+                return Err(format!(
+                    "{other}: one of {names}, {CLUSTER}, --long, --kills, --cuts, --seed"
+                )
+                .into());
             }
         }
     }
@@ -75,8 +86,12 @@ pub(crate) fn number<'a>(
 }
 
 fn configure(test: &mut Command, asked: &Asked<'_>) {
-    test.args(["test", "-p", "tenantry", "--test", "faults"]);
-    test.args(asked.name.map(|name| format!("{name}::")));
+    test.args(["test", "-p", "tenantry"]);
+    match asked.name {
+        None => test.args(["--test", "faults", "--test", CLUSTER]),
+        Some(CLUSTER) => test.args(["--test", CLUSTER]),
+        Some(name) => test.args(["--test", "faults", &format!("{name}::")]),
+    };
     // One after the other, so that each has the machine to itself; figures and seeds are shown.
     test.args(["--", "--nocapture", "--test-threads=1"]);
     let settings = [("KILLS", asked.kills), ("CUTS", asked.cuts), ("SEED", asked.seed)];
@@ -85,7 +100,7 @@ fn configure(test: &mut Command, asked: &Asked<'_>) {
             test.env(format!("TENANTRY_FAULTS_{name}"), value);
         }
     }
-    for (name, value) in CROWD_LONG.iter().filter(|_| asked.long) {
+    for (name, value) in CROWD_LONG.iter().chain(&CLUSTER_LONG).filter(|_| asked.long) {
         test.env(format!("TENANTRY_FAULTS_{name}"), value);
     }
 }
