@@ -183,7 +183,10 @@ impl Postgres {
     /// Where it does not become one.
     pub fn promote(&self) {
         let before = self.log().len();
-        write_for_servers(&self.data().join("promote"), "");
+        // Under its name once it is done: the server may look without the signal, and removes it.
+        let sign = self.data().join("promote.new");
+        write_for_servers(&sign, "");
+        std::fs::rename(&sign, self.data().join("promote")).expect("a sign to promote");
         if let Some(process) = &self.process {
             process.signal(Signal::USR1);
         }
