@@ -101,6 +101,14 @@ impl Watch {
             let _stop = Stop(&stop);
             let done = meanwhile();
             std::thread::sleep(BOUND + BEYOND);
+            // Once the bound is over, every node is asked for each key.
+            for node in 0..self.addresses.len() {
+                let mut caller = self.caller(node);
+                for number in 0..self.keys.len() {
+                    let answered = within(READY_MAX, || self.ask(&mut caller, node, number));
+                    assert!(answered.is_some(), "{} does not answer", self.addresses[node]);
+                }
+            }
             done
         })
     }
