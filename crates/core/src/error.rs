@@ -87,6 +87,10 @@ pub enum Error {
     /// Something that is needed does not answer: try again later.
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
+    /// The store did not answer whether it made a change: ask again with the same `Idempotency-Key`,
+    /// or look.
+    #[error("the change took too long; whether it was made is not known")]
+    OutcomeUnknown(#[source] BoxError),
     /// A defect.
     #[error("internal error")]
     Internal(#[source] BoxError),
@@ -108,6 +112,11 @@ impl Error {
     /// A failure of something outside the rules.
     pub fn unavailable(cause: impl Into<BoxError>) -> Self {
         Self::Unavailable(cause.into())
+    }
+
+    /// A change that was sent and not answered, with what came instead.
+    pub fn outcome_unknown(cause: impl Into<BoxError>) -> Self {
+        Self::OutcomeUnknown(cause.into())
     }
 
     /// A defect, with its cause.

@@ -144,7 +144,7 @@ fn insert_retry_after(headers: &mut HeaderMap, wait: Duration) {
 fn log(error: &Error, ids: Ids<'_>) {
     let (request_id, trace_id) = (ids.request, ids.trace.map(tracing::field::display));
     match error {
-        Error::Unavailable(cause) | Error::Internal(cause) => {
+        Error::Unavailable(cause) | Error::OutcomeUnknown(cause) | Error::Internal(cause) => {
             let cause = chain(&**cause);
             tracing::error!(request_id, trace_id, %error, cause, "a request failed");
         }

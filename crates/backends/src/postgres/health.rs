@@ -84,7 +84,7 @@ impl Acceptance {
     pub(super) fn note(&self, outcome: &Result<Done>) {
         let now = match outcome {
             Err(Error::StorageFull) => FULL,
-            Err(Error::Unavailable(_)) => UNAVAILABLE,
+            Err(Error::Unavailable(_) | Error::OutcomeUnknown(_)) => UNAVAILABLE,
             // A refusal by the rules shows that the store works.
             _ => ACCEPTED,
         };

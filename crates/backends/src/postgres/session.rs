@@ -14,6 +14,7 @@ use futures_util::future::{BoxFuture, maybe_done};
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tenantry_core::audit::AuditEvent;
@@ -104,8 +105,17 @@ enum Failed {
 impl PostgresStore {
     /// Makes a change.
     pub(super) async fn write(&self, work: &Work<'_>) -> Result<Done> {
-        let outcome = tokio::time::timeout(CALL_DEADLINE, self.attempts(work)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(too_long()));
+        let in_doubt = AtomicBool::new(false);
+        let outcome = tokio::time::timeout(CALL_DEADLINE, self.attempts(work, &in_doubt)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            // Only whoever asks again can find out.
+            let unknown = in_doubt.load(Ordering::Relaxed);
+            Err(if unknown {
+                Error::outcome_unknown("a commit was not answered")
+            } else {
+                too_long()
+            })
+        });
         self.acceptance.note(&outcome);
         if outcome.as_ref().is_ok_and(|done| done.committed.is_some()) {
             self.hints.note_change();
@@ -117,9 +127,13 @@ impl PostgresStore {
     pub(super) async fn read(&self, sql: &'static str, params: Vec<Param<'_>>) -> Result<Vec<Row>> {
         let step = Step { sql, params, expect: Expect::Nothing };
         let attempts = async {
-            // A session that broke may have been the last of a server that is there again.
-            match self.read_once(&step).await {
-                Err(refused) if refused.is_lost() => self.read_once(&step).await,
+            // A session that broke may have been the last of a server that is there again. One that
+            // cannot be had is not waited for twice.
+            let lent = self.connections.take().await?;
+            match read_once(lent, &step).await {
+                Err(refused) if refused.is_lost() => {
+                    read_once(self.connections.take().await?, &step).await
+                }
                 outcome => outcome,
             }
         };
@@ -183,31 +197,21 @@ impl PostgresStore {
         outcome
     }
 
-    async fn read_once(&self, step: &Step<'_>) -> Result<Vec<Row>, Refused> {
-        let lent = self.connections.take().await?;
-        let client = lent.client()?;
-        let (idle, answer) =
-            futures_util::future::join(client.simple_query(super::pool::IDLE), send(client, step))
-                .await;
-        require_idle(idle)?;
-        let answer = answer.map_err(|error| Refused::from(&error));
-        if answer.as_ref().err().is_none_or(|refused| !refused.is_lost()) {
-            lent.give_back();
-        }
-        answer.map(|(rows, _)| rows)
-    }
-
-    async fn attempts(&self, work: &Work<'_>) -> Result<Done> {
+    /// `in_doubt` says, whenever this is dropped, whether a commit was sent and not answered.
+    async fn attempts(&self, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done> {
         let mut attempt = 1;
         loop {
-            let again = match self.attempt(work).await {
+            let again = match self.attempt(work, in_doubt).await {
                 Ok(done) => return Ok(done),
                 Err(Failed::Refused(error)) => return Err(error),
                 Err(Failed::Again(refused)) => refused,
-                Err(Failed::Unanswered(refused)) => match self.resolve(work, &refused).await? {
-                    Some(done) => return Ok(done),
-                    None => refused,
-                },
+                Err(Failed::Unanswered(refused)) => {
+                    if let Some(done) = self.resolve(work, &refused).await? {
+                        return Ok(done);
+                    }
+                    in_doubt.store(false, Ordering::Relaxed);
+                    refused
+                }
             };
             if attempt == ATTEMPTS_MAX {
                 return Err(from_refused(again));
@@ -217,7 +221,7 @@ impl PostgresStore {
         }
     }
 
-    async fn attempt(&self, work: &Work<'_>) -> Result<Done, Failed> {
+    async fn attempt(&self, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done, Failed> {
         // One that cannot be had is not tried again here: whoever waits is told.
         let lent = self
             .connections
@@ -225,7 +229,7 @@ impl PostgresStore {
             .await
             .map_err(|refused| Failed::Refused(from_refused(refused)))?;
         match run(lent.client().map_err(refused_lent)?, work).await {
-            Ok(done) => commit(lent, done).await,
+            Ok(done) => commit(lent, done, in_doubt).await,
             Err(failed) => {
                 roll_back(lent).await;
                 Err(failed)
@@ -238,7 +242,7 @@ impl PostgresStore {
     async fn resolve(&self, work: &Work<'_>, refused: &Refused) -> Result<Option<Done>> {
         tracing::warn!(error = %refused, "a commit was not answered; looking whether it was made");
         let Some(event) = work.event else {
-            return Err(Error::unavailable(Refused::unreachable(refused.to_string())));
+            return Err(Error::outcome_unknown(Refused::unreachable(refused.to_string())));
         };
         let mut probe = Work::default();
         probe.push(audit::INSERT_ALONE, one(audit_event_cells(event)?), Expect::Nothing);
@@ -271,6 +275,18 @@ impl PostgresStore {
         }
         Ok(Done { committed, rows: 0 })
     }
+}
+
+async fn read_once(lent: Lent, step: &Step<'_>) -> Result<Vec<Row>, Refused> {
+    let client = lent.client()?;
+    let idle = client.simple_query(super::pool::IDLE);
+    let (idle, answer) = futures_util::future::join(idle, send(client, step)).await;
+    require_idle(idle)?;
+    let answer = answer.map_err(|error| Refused::from(&error));
+    if answer.as_ref().err().is_none_or(|refused| !refused.is_lost()) {
+        lent.give_back();
+    }
+    answer.map(|(rows, _)| rows)
 }
 
 /// Sends all statements, looks at what they found, and leaves the transaction open.
@@ -355,8 +371,10 @@ async fn in_order<'f, T>(futures: impl Iterator<Item = BoxFuture<'f, T>>) -> Vec
     running.iter_mut().filter_map(|future| Pin::new(future).take_output()).collect()
 }
 
-async fn commit(lent: Lent, done: Done) -> Result<Done, Failed> {
-    let answer = lent.client().map_err(refused_lent)?.simple_query("COMMIT").await;
+async fn commit(lent: Lent, done: Done, in_doubt: &AtomicBool) -> Result<Done, Failed> {
+    let client = lent.client().map_err(refused_lent)?;
+    in_doubt.store(true, Ordering::Relaxed);
+    let answer = client.simple_query("COMMIT").await;
     match answer {
         Ok(_) => {
             lent.give_back();
@@ -368,6 +386,7 @@ async fn commit(lent: Lent, done: Done) -> Result<Done, Failed> {
                 return Err(Failed::Unanswered(refused));
             }
             // A refused commit has ended the transaction.
+            in_doubt.store(false, Ordering::Relaxed);
             lent.give_back();
             Err(failed(refused))
         }

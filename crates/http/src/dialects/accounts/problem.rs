@@ -190,6 +190,9 @@ fn describe_core(error: &Error) -> Description {
         Error::Unavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
         }
+        Error::OutcomeUnknown(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", "Outcome unknown")
+        }
         Error::Integrity { .. } | Error::Internal(_) => {
             let detail = "internal error".to_owned();
             let status = StatusCode::INTERNAL_SERVER_ERROR;

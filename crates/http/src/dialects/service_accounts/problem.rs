@@ -116,6 +116,9 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Server error", "SERVER_ERROR"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Server error", "SERVER_ERROR"),
+        Error::OutcomeUnknown(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Timed out; the outcome is not known", "SERVER_ERROR")
+        }
         Error::Integrity { .. } | Error::Internal(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "Server error", "SERVER_ERROR")
         }

@@ -114,6 +114,9 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         }
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Storage is full"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
+        Error::OutcomeUnknown(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Timed out; the outcome is not known")
+        }
         Error::Integrity { .. } | Error::Internal(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
         }
