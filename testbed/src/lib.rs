@@ -5,6 +5,7 @@
 //! that started it, however that ends ([`process`]).
 
 pub mod balancer;
+pub mod cluster;
 pub mod fault_proxy;
 pub mod pooler;
 pub mod ports;
