@@ -1,15 +1,21 @@
 //! The fault tests, short or long: `crates/tenantry/tests/faults/` says what each of them does, and
-//! `crates/tenantry/tests/cluster/` what those of several nodes do.
+//! `crates/tenantry/tests/cluster/` and `rolling/` what those of several nodes do.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::TaskResult;
 use crate::process::{self, cargo};
+use crate::test::Tools;
 
-/// The tests' modules.
+/// The tests' modules, of one node.
 const NAMES: [&str; 10] =
     ["kill", "cut", "power", "sync", "full", "starved", "crowd", "canary", "panics", "restore"];
+/// Those of nodes on PostgreSQL.
+const ROLLING: [&str; 8] =
+    ["killed", "unanswered", "slow", "storm", "migrating", "balanced", "poison", "management"];
+/// How often each of the latter is made in the long form.
+const REPEATS_LONG: &str = "50";
 /// Kills of the long form.
 const KILLS_LONG: &str = "500";
 /// Power cuts of the long form.
@@ -40,6 +46,7 @@ struct Asked<'a> {
 pub(crate) fn run(root: &Path, words: &[&str]) -> TaskResult {
     let asked = parse(words)?;
     let mut test = cargo(root);
+    Tools::prepare(root, false)?.name_to(&mut test);
     if asked.long {
         process::run(cargo(root).args(["build", "--release", "-p", "tenantry"]))?;
         test.env("TENANTRY_FAULTS_BINARY", root.join("target/release/tenantry"));
@@ -57,15 +64,12 @@ fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
             "--kills" => asked.kills = Some(number(&mut words, word)?),
             "--cuts" => asked.cuts = Some(number(&mut words, word)?),
             "--seed" => asked.seed = Some(number(&mut words, word)?),
-            name if (NAMES.contains(&name) || name == CLUSTER) && asked.name.is_none() => {
-                asked.name = Some(name);
-            }
+            name if is_test(name) && asked.name.is_none() => asked.name = Some(name),
             other => {
-                let names = NAMES.join(", ");
-                return Err(format!(
-                    "{other}: one of {names}, {CLUSTER}, --long, --kills, --cuts, --seed"
-                )
-                .into());
+                let names = [&NAMES[..], &[CLUSTER], &ROLLING[..]].concat().join(", ");
+                return Err(
+                    format!("{other}: one of {names}, --long, --kills, --cuts, --seed").into()
+                );
             }
         }
     }
@@ -74,6 +78,10 @@ fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
         asked.cuts = asked.cuts.or(Some(CUTS_LONG));
     }
     Ok(asked)
+}
+
+fn is_test(name: &str) -> bool {
+    name == CLUSTER || NAMES.contains(&name) || ROLLING.contains(&name)
 }
 
 /// The number after an option.
@@ -85,12 +93,17 @@ pub(crate) fn number<'a>(
     word.copied().ok_or_else(|| format!("{option}: a number is wanted").into())
 }
 
+fn filter(name: &str) -> String {
+    format!("{name}::")
+}
+
 fn configure(test: &mut Command, asked: &Asked<'_>) {
     test.args(["test", "-p", "tenantry"]);
     match asked.name {
-        None => test.args(["--test", "faults", "--test", CLUSTER]),
+        None => test.args(["--test", "faults", "--test", CLUSTER, "--test", "rolling"]),
         Some(CLUSTER) => test.args(["--test", CLUSTER]),
-        Some(name) => test.args(["--test", "faults", &format!("{name}::")]),
+        Some(name) if ROLLING.contains(&name) => test.args(["--test", "rolling", &filter(name)]),
+        Some(name) => test.args(["--test", "faults", &filter(name)]),
     };
     // One after the other, so that each has the machine to itself; figures and seeds are shown.
     test.args(["--", "--nocapture", "--test-threads=1"]);
@@ -99,6 +112,9 @@ fn configure(test: &mut Command, asked: &Asked<'_>) {
         if let Some(value) = value {
             test.env(format!("TENANTRY_FAULTS_{name}"), value);
         }
+    }
+    if asked.long {
+        test.env("TENANTRY_FAULTS_REPEATS", REPEATS_LONG);
     }
     for (name, value) in CROWD_LONG.iter().chain(&CLUSTER_LONG).filter(|_| asked.long) {
         test.env(format!("TENANTRY_FAULTS_{name}"), value);
@@ -115,6 +131,20 @@ mod tests {
         assert_eq!((asked.name, asked.kills, asked.cuts), (Some("kill"), Some("7"), Some("50")));
         assert_eq!(asked.seed, Some("1"));
         assert_eq!(parse(&[]).expect("good"), Asked::default());
+    }
+
+    #[test]
+    fn a_name_runs_the_tests_that_it_is_of() {
+        let binaries = |words: &[&str]| -> Vec<String> {
+            let mut test = Command::new("cargo");
+            configure(&mut test, &parse(words).expect("good"));
+            let words: Vec<_> = test.get_args().map(|word| word.to_string_lossy()).collect();
+            words.windows(2).filter(|pair| pair[0] == "--test").map(|p| p[1].to_string()).collect()
+        };
+        assert_eq!(binaries(&["slow"]), ["rolling"]);
+        assert_eq!(binaries(&["crowd"]), ["faults"]);
+        assert_eq!(binaries(&["cluster"]), ["cluster"]);
+        assert_eq!(binaries(&[]), ["faults", "cluster", "rolling"]);
     }
 
     #[test]

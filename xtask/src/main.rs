@@ -6,6 +6,7 @@
 
 mod bench;
 mod build_facts;
+mod cluster;
 mod contract_fuzz;
 mod deny;
 mod faults;
@@ -28,6 +29,7 @@ usage: cargo xtask <task>
   test [NAME]           prepare what the tests need and run them all, or those whose name contains NAME
   faults [NAME] [--long] [--kills N] [--cuts N] [--seed N]
                         the fault tests, or those of one name; --long with the release binary and large numbers
+  cluster [--nodes N]   PostgreSQL with a standby, pgbouncer and nodes behind HAProxy, until Ctrl-C
   fuzz [--seconds N] [--seed N] [TARGET]
                         the fuzz targets, an hour each unless told otherwise
   contract-fuzz [--long] [--cases N] [--seed N]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(&root, None),
         ["test", name] => test::run(&root, Some(name)),
         ["faults", words @ ..] => faults::run(&root, words),
+        ["cluster", words @ ..] => cluster::run(&root, words),
         ["fuzz", words @ ..] => fuzz::run(&root, words),
         ["contract-fuzz", words @ ..] => contract_fuzz::run(&root, words),
         ["build-facts"] => build_facts::count(&root),
