@@ -30,6 +30,8 @@ pub(crate) struct VerifyCache {
     /// Changes whose outcome is not known, in any shard, and histories that broke off. A fill that
     /// was under way at one of them does not enter.
     doubts: AtomicU64,
+    /// How often the log was asked for.
+    polls: AtomicU64,
     /// Whether the log is polled, which bears out what fills say of it.
     follows: bool,
 }
@@ -43,9 +45,12 @@ struct Shard {
     sweep_at: usize,
 }
 
-/// How many doubts there were when a look-up began.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Epoch(u64);
+/// How many doubts and polls there were when a look-up began.
+#[derive(Clone, Copy)]
+pub(crate) struct Epoch {
+    doubts: u64,
+    polls: u64,
+}
 
 /// The place of one credential, held by whoever looks it up; others wait for the same look-up.
 pub(super) type Vacant<'a> = PlaceholderGuard<
@@ -80,6 +85,7 @@ impl VerifyCache {
             unknown: cache(limits::NOT_FOUND_ENTRIES_MAX),
             shards: std::array::from_fn(|_| Mutex::default()),
             doubts: AtomicU64::new(0),
+            polls: AtomicU64::new(0),
         }
     }
 
@@ -110,7 +116,8 @@ impl VerifyCache {
 
     /// To be read before the rows of a fill are, and before a change is made.
     pub(crate) fn epoch(&self) -> Epoch {
-        Epoch(self.doubts.load(Ordering::SeqCst))
+        let [doubts, polls] = [&self.doubts, &self.polls].map(|count| count.load(Ordering::SeqCst));
+        Epoch { doubts, polls }
     }
 
     /// Enters what was read, unless a change came in between; gives it back either way.
@@ -180,6 +187,8 @@ impl VerifyCache {
 
     /// Where the next answer of the change log is to begin. To be read before the log is.
     pub(crate) fn ask(&self) -> Marks {
+        // First: what does not notice makes its claims before its shard is asked.
+        self.polls.fetch_add(1, Ordering::SeqCst);
         std::array::from_fn(|shard| lock(&self.shards[shard]).history.ask())
     }
 
@@ -216,9 +225,10 @@ impl VerifyCache {
 
 impl VerifyCache {
     fn accepts(&self, shard: &mut Shard, head: Head, epoch: Epoch) -> bool {
-        self.epoch() == epoch
+        let now = self.epoch();
+        now.doubts == epoch.doubts
             && if self.follows {
-                shard.history.accepts(head.mark())
+                shard.history.accepts(head.mark(), now.polls == epoch.polls)
             } else {
                 shard.history.accepts_alone(head.mark())
             }

@@ -7,7 +7,8 @@
 //!
 //! Rows may have been read at a head that is ahead of what is applied. They are newer than they
 //! need be, if that head stays part of the history. It does not where a failover loses commits. So
-//! such a head is noted as a claim, and the next answers of the log have to bear it out.
+//! such a head is noted as a claim, and the next answers of the log have to bear it out. Rows that
+//! arrive when such an answer is asked for already are too late for a claim, and do not enter.
 
 use crate::cluster::Tail;
 use crate::commit::{Mark, Subject};
@@ -49,13 +50,19 @@ impl History {
         self.floor <= head.number
     }
 
-    /// Whether rows that were read at `head` may enter, on a node that follows the log.
-    pub(super) fn accepts(&mut self, head: Mark) -> bool {
+    /// Whether rows that were read at `head` may enter, on a node that follows the log. They are
+    /// `recent` if the log was not asked for since before they were read.
+    pub(super) fn accepts(&mut self, head: Mark, recent: bool) -> bool {
         if head.number < self.floor {
             return false;
         }
         if head.number <= self.applied.number {
             return head == self.applied;
+        }
+        // Else the log may have been read after a failover that lost this head, and the node is
+        // fresh by that for longer than the rows may be used.
+        if !recent {
+            return false;
         }
         match self.claims.iter().find(|claim| claim.mark.number == head.number) {
             Some(claim) => claim.mark == head,
@@ -214,19 +221,21 @@ mod tests {
     fn rows_enter_unless_a_newer_change_is_known() {
         let mut history = at(mark(4, 40));
         history.raise(6);
-        assert!(!history.accepts(mark(5, 50)));
-        assert!(history.accepts(mark(6, 60)));
-        assert!(history.accepts(mark(7, 70)));
-        assert!(!history.accepts(mark(7, 71)), "one of the two is of another history");
-        assert!(!at(mark(4, 40)).accepts(mark(4, 41)));
-        assert!(!at(mark(4, 40)).accepts(mark(3, 30)));
+        assert!(!history.accepts(mark(5, 50), true));
+        assert!(history.accepts(mark(6, 60), true));
+        assert!(history.accepts(mark(7, 70), true));
+        assert!(!history.accepts(mark(7, 71), true), "one of the two is of another history");
+        assert!(!history.accepts(mark(8, 80), false), "no answer that was asked for since has it");
+        assert!(at(mark(4, 40)).accepts(mark(4, 40), false));
+        assert!(!at(mark(4, 40)).accepts(mark(4, 41), true));
+        assert!(!at(mark(4, 40)).accepts(mark(3, 30), true));
     }
 
     #[test]
     fn what_was_read_ahead_of_the_log_has_to_be_borne_out() {
         let claimed = || {
             let mut history = at(mark(4, 40));
-            assert!(history.accepts(mark(6, 60)));
+            assert!(history.accepts(mark(6, 60), true));
             history
         };
         let rewound = tail(&[mark(4, 40), mark(5, 50)]);
@@ -253,9 +262,9 @@ mod tests {
     fn claims_are_bounded() {
         let mut history = at(mark(4, 40));
         for number in 0..limits::CHANGE_CLAIMS_MAX as u64 {
-            assert!(history.accepts(mark(5 + number, 1)));
+            assert!(history.accepts(mark(5 + number, 1), true));
         }
-        assert!(!history.accepts(mark(u64::MAX, 1)));
-        assert!(history.accepts(mark(5, 1)), "what is noted already");
+        assert!(!history.accepts(mark(u64::MAX, 1), true));
+        assert!(history.accepts(mark(5, 1), true), "what is noted already");
     }
 }
