@@ -202,6 +202,12 @@ impl Nodes {
         }
     }
 
+    /// Lets so much time pass that what nodes note counts: the server has been the same for the bound.
+    pub(crate) async fn settle(&self) {
+        self.pass(BOUND);
+        self.catch_up().await;
+    }
+
     /// The operator, for the organization.
     pub(crate) fn context(&self) -> Context {
         operator(Some(self.organization))

@@ -2,10 +2,10 @@
 //!
 //! A node that was seen within the bound may answer from its cache, so it has to have noted the
 //! change. One that was not is not fresh any more and refuses; it becomes fresh only by reading the
-//! log anew ([`super::follow`]). That a node was not seen says nothing for a while after another
-//! server has taken the store over, which may have lost that it was.
+//! log anew ([`super::follow`]). What nodes have noted says nothing for a while after another server
+//! has taken the store over, which may have lost a node's row, or when it was seen.
 
-use super::{Effective, Follower, Nodes};
+use super::{Effective, Follower, Node, Nodes};
 use crate::Plane;
 use crate::actor::Context;
 use crate::error::Result;
@@ -91,11 +91,12 @@ impl Follower {
     ) -> bool {
         let settled = self.is_settled(nodes.incarnation, now);
         let all = nodes.nodes.len() < usize::try_from(limits::NODES_MAX).unwrap_or(usize::MAX);
-        all && nodes.nodes.iter().all(|node| {
+        let is_past = |node: &Node| {
             node.id == self.membership().node
                 || node.applied[usize::from(revision.shard)] >= revision.number
-                || (settled && nodes.silence(node) >= self.max_staleness())
-        })
+                || nodes.silence(node) >= self.max_staleness()
+        };
+        all && settled && nodes.nodes.iter().all(is_past)
     }
 }
 
@@ -103,7 +104,7 @@ impl Follower {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::cluster::{Membership, Node};
+    use crate::cluster::Membership;
     use crate::commit::Revision;
     use crate::leads::NodeId;
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_says_nothing_until_a_server_has_had_the_store_for_the_bound() {
+    fn nothing_noted_counts_until_a_server_has_had_the_store_for_the_bound() {
         let follower = follower();
         let gone = other(BOUND * 10, 0);
         assert!(!follower.is_everywhere(CHANGE, &gone, BOUND * 100), "which server is not known");
@@ -162,7 +163,10 @@ mod tests {
         let just = (BOUND * 2).saturating_sub(Duration::from_micros(1));
         assert!(!follower.is_everywhere(CHANGE, &gone, just));
         assert!(follower.is_everywhere(CHANGE, &gone, BOUND * 2));
-        assert!(follower.is_everywhere(CHANGE, &other(BOUND, 7), Duration::ZERO));
+        // A node whose row is lost may be fresh for that long, too.
+        let none = Nodes { nodes: Vec::new(), ..gone };
+        assert!(!follower.is_everywhere(CHANGE, &none, just));
+        assert!(follower.is_everywhere(CHANGE, &none, BOUND * 2));
     }
 
     #[test]

@@ -7,14 +7,20 @@ use tenantry_core::cluster::{Marks, Poll};
 use tenantry_core::leads::NodeId;
 use tenantry_core::limits;
 
-/// The app's clock, which stands still.
-const NOW: &str = "2025-07-10T14:35:00.123456Z";
+/// The app's clock once it has started; it stands still.
+const NOW: &str = "2025-07-10T14:35:05.123456Z";
 /// The bound later.
-const LATER: &str = "2025-07-10T14:35:05.123456Z";
+const LATER: &str = "2025-07-10T14:35:10.123456Z";
 
+/// A node that has known its store's server for so long that what nodes note counts.
 async fn start() -> TestApp {
     let max_staleness = Some(limits::MAX_STALENESS);
-    TestApp::start_with(Settings { max_staleness, ..Settings::default() }).await
+    let app = TestApp::start_with(Settings { max_staleness, ..Settings::default() }).await;
+    app.advance(limits::MAX_STALENESS.as_secs());
+    for _ in 0..2 {
+        app.plane.follow_changes().await.expect("the log");
+    }
+    app
 }
 
 /// Another node, which notes what it has applied.
@@ -156,7 +162,7 @@ async fn the_operator_lists_the_nodes() {
         json!({ "id": id.repeat(16), "name": name, "seen_at": seen_at,
                 "silent_seconds": silent_seconds, "applied": vec![0; 16] })
     };
-    let later = "2025-07-10T14:35:02.123456Z";
+    let later = "2025-07-10T14:35:07.123456Z";
     let mut expected = [node("01", "this", NOW, 2), node("02", "other", later, 0)];
     if app.is_shared() {
         // By the clock of the server that they share.
