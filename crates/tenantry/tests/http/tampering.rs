@@ -155,10 +155,15 @@ const KINDS: [Kind; 26] = [
             "UPDATE audit_events SET {change}, request_id = request_id || 'x' WHERE id = {event}"
         )
     }),
-    ("an event's organization", &["event_dropped", "event_altered"], |chance| {
-        let event = any(chance, "audit_events", "id", "1");
-        format!("UPDATE audit_events SET root_id = randomblob(16) WHERE id = {event}")
-    }),
+    // Findings come by root: a random one may sort before those of the store.
+    (
+        "an event's organization",
+        &["event_dropped", "event_altered", "event_not_in_chain"],
+        |chance| {
+            let event = any(chance, "audit_events", "id", "1");
+            format!("UPDATE audit_events SET root_id = randomblob(16) WHERE id = {event}")
+        },
+    ),
     ("an event's id", &["event_dropped"], |chance| {
         let event = any(chance, "audit_events", "id", "1");
         format!("UPDATE audit_events SET id = randomblob(16) WHERE id = {event}")
