@@ -43,7 +43,13 @@ impl Plane {
                 self.misses.forget(&tag);
                 Err(if paying.is_some() { error } else { self.misses.refuse(source, now) })
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                // The store has not said that the key opens nothing.
+                if let Some(source) = paying {
+                    self.misses.give_back(source, now);
+                }
+                Err(error)
+            }
         }
     }
 

@@ -108,11 +108,11 @@ impl Plane {
         }
         let now = self.clock.monotonic();
         source.map_or(Ok(()), |source| self.misses.take(source, now))?;
-        let found = self.store.find_credential_by_tag(tag).await?.is_some();
-        if let Some(source) = source.filter(|_| found) {
+        let found = self.store.find_credential_by_tag(tag).await.map(|found| found.is_some());
+        if let (Some(source), Ok(true) | Err(_)) = (source, &found) {
             self.misses.give_back(source, now);
         }
-        Ok(found)
+        found
     }
 
     async fn foreign_kinds(&self) -> Result<Arc<Kinds>> {
@@ -151,7 +151,8 @@ impl Plane {
                 self.misses.give_back(source, now);
             }
         };
-        let Some(found) = self.store.find_foreign_hash(&look_up.tag(&self.secrets)).await? else {
+        let found = self.store.find_foreign_hash(&look_up.tag(&self.secrets)).await;
+        let Some(found) = found.inspect_err(|_| give_back())? else {
             return Ok(None);
         };
         let found = found.open(&self.secrets)?;

@@ -1,9 +1,10 @@
 //! How many wrong guesses are looked up: a budget per source, and one for the node.
 //!
 //! Only a credential that opens nothing spends from it. A look-up takes a token before it asks the
-//! store and gives it back when it found something, so that whoever presents good keys never runs
-//! out, and what is asked in vain stays below the budget however many ask at once. A source without
-//! tokens is not locked out: keys that are known to be real go on.
+//! store and gives it back when it found something, or when the store did not answer, so that
+//! whoever presents good keys never runs out, and what is asked in vain stays below the budget
+//! however many ask at once. A source without tokens is not locked out: keys that are known to be
+//! real go on.
 
 use crate::error::{Error, Result, Unauthenticated};
 use crate::ids::CredentialId;

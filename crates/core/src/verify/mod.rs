@@ -223,13 +223,15 @@ impl Plane {
         source.map_or(Ok(()), |source| self.misses.take(source, now))?;
         let epoch = cache.epoch();
         self.tally.count_look_up();
-        let Some(found) = self.store.find_credential_by_tag(tag).await? else {
+        let found = self.store.find_credential_by_tag(tag).await;
+        // A store that does not answer has not said that the credential opens nothing.
+        if let (Some(source), Ok(Some(_)) | Err(_)) = (source, &found) {
+            self.misses.give_back(source, now);
+        }
+        let Some(found) = found? else {
             cache.remember_unknown(*tag, self.clock.monotonic());
             return Ok(None);
         };
-        if let Some(source) = source {
-            self.misses.give_back(source, now);
-        }
         let read = known::Read::open(found, tag, &self.secrets)?;
         Ok(Some(cache.fill(slot, &read, epoch)))
     }

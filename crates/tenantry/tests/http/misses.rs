@@ -2,7 +2,9 @@
 
 use crate::support::{Log, Settings, TestApp};
 use serde_json::{Value, json};
-use tenantry_core::limits::{MISS_BURST_SECONDS, MISSES_PER_ADDRESS_PER_SECOND};
+use tenantry_core::limits::{
+    MISS_BURST_SECONDS, MISSES_PER_ADDRESS_PER_SECOND, MISSES_PER_CALLER_PER_SECOND,
+};
 use tenantry_core::plane::Policy;
 
 const BODY: &str = r#"{"name":"alpha-007"}"#;
@@ -103,6 +105,25 @@ async fn a_revoked_key_is_401_at_once_and_spends_its_addresss_budget_only() {
         assert_eq!(app.bearer(&account.key).get("/v1/whoami").await.status, 401);
     }
     assert_eq!(app.bearer(&account.key).get("/v1/whoami").await.status, 429);
+}
+
+/// What the store did not say cannot be held against whoever asked: once it answers again, the good
+/// keys that met its silence are not told to wait.
+#[tokio::test]
+async fn a_store_that_does_not_answer_spends_nobodys_budget() {
+    let app = TestApp::start().await;
+    let fresh = [app.sub_account("one").await.key, app.sub_account("two").await.key];
+    let verify = async |key: &str| app.owner().post("/v1/keys/verify", json!({ "key": key })).await;
+    // The asking key itself is known, so that its question is what fails.
+    assert_eq!(verify(&unknown(0)).await.text_at("/code"), "NOT_FOUND");
+    app.store.between.set_away(true);
+    for _ in 0..=burst().max(10 * MISSES_PER_CALLER_PER_SECOND as usize) {
+        assert_eq!(app.bearer(&fresh[0]).get("/v1/whoami").await.status, 503);
+        assert_eq!(verify(&fresh[1]).await.status, 503);
+    }
+    app.store.between.set_away(false);
+    assert_eq!(app.bearer(&fresh[0]).get("/v1/whoami").await.status, 200);
+    assert_eq!(verify(&fresh[1]).await.text_at("/code"), "VALID");
 }
 
 #[tokio::test]
