@@ -203,15 +203,24 @@ pub struct Verdict<'a> {
     /// The caller's own object.
     #[schema(required, value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
-    /// `svc_…`, for a client secret.
+    /// `svc_…`, for a client secret or an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_id: Option<String>,
+    /// The `jti` of an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<String>,
+    /// Whom an access token was issued to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Whom an access token is for: whoever was shown it has to find themselves here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Vec<String>>,
 }
 
 /// Reply of `GET /v1/whoami`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WhoAmI<'a> {
-    /// `api_key`, `platform_key`, `member` or `operator`.
+    /// `api_key`, `platform_key`, `access_token`, `member` or `operator`.
     pub kind: &'static str,
     /// The presented key.
     #[schema(required)]

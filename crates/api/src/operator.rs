@@ -133,3 +133,27 @@ pub struct Node {
     /// The number of the last row of each shard of the change log that it had applied then.
     pub applied: Vec<u64>,
 }
+
+/// A key that signs access tokens, did or will.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SigningKey {
+    /// Its `kid`.
+    pub kid: String,
+    /// `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// `next`, `signing` or `retiring`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: String,
+    /// From when on it signs.
+    pub signs_from: String,
+    /// Until when it signs, where the next one is made.
+    pub signs_until: Option<String>,
+}
+
+/// The keys that are published, the newest first.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct SigningKeys {
+    /// All of them.
+    pub data: Vec<SigningKey>,
+}

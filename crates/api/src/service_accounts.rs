@@ -2,6 +2,7 @@
 
 use crate::patch::Patch;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Body of `POST /v1/accounts/{id}/service-accounts`, which may be left out.
@@ -105,4 +106,25 @@ pub struct CreatedServiceAccount<'a> {
     pub service_account: ServiceAccount<'a>,
     /// Its first secret, shown here and nowhere else.
     pub secret: CreatedClientSecret<'a>,
+}
+
+/// The public keys that a service account may prove itself with, instead of a secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClientKeys {
+    /// JWKs.
+    pub keys: Vec<BTreeMap<&'static str, String>>,
+    /// Whether its assertions may name the token endpoint's URL as their audience, in the place of
+    /// the issuer.
+    pub token_endpoint_audience: bool,
+}
+
+/// Body of `PUT /v1/service-accounts/{id}/jwks`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct SetClientKeys {
+    /// JWKs, at most 4: EC P-256, Ed25519 or RSA from 2,048 bits on. All that there were are
+    /// replaced.
+    pub keys: Vec<BTreeMap<String, String>>,
+    /// Whether its assertions may name the token endpoint's URL as their audience, in the place of
+    /// the issuer; false unless given.
+    pub token_endpoint_audience: Option<bool>,
 }

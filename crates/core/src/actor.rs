@@ -3,7 +3,7 @@
 use crate::accounts::Account;
 use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
-use crate::ids::{AccountId, CredentialId, MemberId};
+use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::permissions::{Grants, PermissionSet, Right};
 use crate::text::{Line, Name};
 use std::net::IpAddr;
@@ -25,6 +25,8 @@ pub struct Context {
 pub enum Actor {
     /// Holder of an API key or platform key.
     Key(KeyActor),
+    /// A service account, by an access token or, where it asks about its tokens, as their client.
+    Machine(MachineActor),
     /// A person, by an admin JWT.
     Member(MemberActor),
     /// Whoever can use the machine itself: the local command line.
@@ -99,6 +101,36 @@ pub struct MemberActor {
     pub permissions: Arc<PermissionSet>,
 }
 
+/// A service account.
+#[derive(Clone, Debug)]
+pub struct MachineActor {
+    /// Its id.
+    pub id: ServiceAccountId,
+    /// What it calls itself.
+    pub client_id: Box<str>,
+    /// Its name.
+    pub name: Name,
+    /// The member who made it.
+    pub member: MemberId,
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The root account of that account's tree.
+    pub root: AccountId,
+    /// What it may do; with a token, no more than was granted to that.
+    pub grants: Arc<Grants>,
+    /// The end of what it has proved itself with. A token's own end is none of this kind: there is
+    /// always another.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl MachineActor {
+    /// What it reaches.
+    #[must_use]
+    pub const fn scope(&self) -> Scope {
+        Scope::Account { account: self.account, root: self.root }
+    }
+}
+
 /// The operator, acting for an organization where an operation needs one.
 #[derive(Clone, Copy, Debug)]
 pub struct OperatorActor {
@@ -115,6 +147,7 @@ impl Actor {
         match self {
             Self::Key(KeyActor { scope: Scope::Account { root, .. }, .. }) => Some(*root),
             Self::Key(KeyActor { scope: Scope::Plane, .. }) => None,
+            Self::Machine(machine) => Some(machine.root),
             Self::Member(member) => Some(member.tenant),
             Self::Operator(operator) => operator.organization,
         }
@@ -127,6 +160,7 @@ impl Actor {
         match self {
             Self::Key(KeyActor { scope: Scope::Account { account, .. }, .. }) => Some(*account),
             Self::Key(KeyActor { scope: Scope::Plane, .. }) | Self::Operator(_) => None,
+            Self::Machine(machine) => Some(machine.account),
             Self::Member(member) => Some(member.tenant),
         }
     }
@@ -134,7 +168,11 @@ impl Actor {
     /// True for the credential of a sub-account.
     #[must_use]
     pub fn is_sub_account(&self) -> bool {
-        matches!(self, Self::Key(KeyActor { scope: Scope::Account { account, root }, .. }) if account != root)
+        match self {
+            Self::Key(KeyActor { scope: Scope::Account { account, root }, .. })
+            | Self::Machine(MachineActor { account, root, .. }) => account != root,
+            Self::Key(_) | Self::Member(_) | Self::Operator(_) => false,
+        }
     }
 
     /// True where `account` of `root`'s tree is the actor's to see: its own, or one below it. For
@@ -143,6 +181,7 @@ impl Actor {
     pub fn reaches(&self, root: AccountId, account: Option<AccountId>) -> bool {
         match self {
             Self::Key(key) => key.scope.reaches(root, account),
+            Self::Machine(machine) => machine.scope().reaches(root, account),
             Self::Member(member) => member.tenant == root,
             Self::Operator(operator) => operator.organization.is_none_or(|own| own == root),
         }
@@ -151,6 +190,7 @@ impl Actor {
     fn permissions(&self) -> Option<&PermissionSet> {
         match self {
             Self::Key(key) => Some(key.grants.set()),
+            Self::Machine(machine) => Some(machine.grants.set()),
             Self::Member(member) => Some(&member.permissions),
             // The operator owns the machine and the store on it: there is nothing to keep from them.
             Self::Operator(_) => None,
@@ -199,7 +239,9 @@ impl Actor {
     /// # Errors
     /// [`Denial::EndExceedsOwn`].
     pub fn require_end(&self, end: Option<Timestamp>) -> Result<()> {
-        let Self::Key(KeyActor { expires_at: Some(own), .. }) = self else {
+        let (Self::Key(KeyActor { expires_at: Some(own), .. })
+        | Self::Machine(MachineActor { expires_at: Some(own), .. })) = self
+        else {
             return Ok(());
         };
         if end.is_some_and(|end| end <= *own) {
@@ -216,7 +258,9 @@ impl Actor {
     pub fn require_operator(&self) -> Result<()> {
         match self {
             Self::Operator(_) => Ok(()),
-            Self::Key(_) | Self::Member(_) => Err(Error::Forbidden(Denial::OperatorOnly)),
+            Self::Key(_) | Self::Machine(_) | Self::Member(_) => {
+                Err(Error::Forbidden(Denial::OperatorOnly))
+            }
         }
     }
 }

@@ -242,6 +242,9 @@ pub enum Conflict {
     /// A key that was rotated is not rotated again: its successor is.
     #[error("the key was rotated already")]
     KeySuperseded,
+    /// The next signing key is made already.
+    #[error("the next signing key is published and does not sign yet")]
+    KeyPending,
     /// The resource named in the request has another type.
     #[error("the resource type does not belong to this collection")]
     WrongType,
@@ -320,6 +323,15 @@ pub enum Problem {
     /// An end that lies too far after its start.
     #[error("must be at most {0} days after the start")]
     TooLate(u64),
+    /// A value that another entry has.
+    #[error("is there twice")]
+    Repeated,
+    /// A permission that the client does not have.
+    #[error("is more than the client may do")]
+    NotGranted,
+    /// A private or symmetric key.
+    #[error("must be a public key: this one is private, and now known to others")]
+    PrivateKey,
     /// A name that is set apart.
     #[error("is reserved")]
     Reserved,

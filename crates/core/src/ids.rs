@@ -197,6 +197,12 @@ id!(
     "evt_"
 );
 
+id!(
+    /// An access token.
+    TokenId,
+    "tok_"
+);
+
 impl AccountId {
     /// Stands for the plane itself where a root account is asked for: the owner of platform keys
     /// and of the operator's own audit events. No account has it.

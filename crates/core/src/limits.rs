@@ -39,6 +39,47 @@ pub const JSON_NODES_MAX: usize = 256;
 pub const CREDENTIAL_BYTES_MAX: usize = 128;
 /// Longest JWT that is looked at, in bytes.
 pub const JWT_BYTES_MAX: usize = 8 * 1024;
+/// Longest access token of this plane that is looked at, in bytes: one with the most permissions.
+pub const ACCESS_TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// How long an access token lives.
+pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_mins(10);
+/// Access tokens held by the verify cache.
+pub const ACCESS_TOKEN_CACHE_ENTRIES: usize = 100_000;
+/// Clients held by the verify cache.
+pub const CLIENT_CACHE_ENTRIES: usize = 100_000;
+/// How long whoever reads the published keys may keep them.
+pub const JWKS_MAX_AGE: Duration = Duration::from_mins(5);
+/// How much longer than that a key is published before it signs.
+pub const SIGNING_KEY_MARGIN: Duration = Duration::from_mins(5);
+/// Age at which a signing key gets a successor, unless configured.
+pub const SIGNING_KEY_AGE: Duration = Duration::from_hours(24 * 90);
+/// Least such age.
+pub const SIGNING_KEY_AGE_MIN: Duration = Duration::from_hours(24);
+/// Signing keys that are looked at, the newest ones.
+pub const SIGNING_KEYS_MAX: u32 = 16;
+/// How often a node reads the signing keys.
+pub const SIGNING_KEYS_RELOAD_EVERY: Duration = Duration::from_mins(1);
+/// How long it waits before it tries again where it could not.
+pub const SIGNING_KEYS_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Most keys that a client may prove itself with.
+pub const CLIENT_KEYS_MAX: usize = 4;
+/// Longest `kid` of such a key, in bytes.
+pub const KID_BYTES_MAX: usize = 128;
+/// Longest member of such a key, in base64url characters: a modulus of 4,096 bits.
+pub const JWK_MEMBER_BYTES_MAX: usize = 683;
+/// How long after it was issued an assertion can be used. With a clock that is ahead by
+/// [`JWT_LEEWAY`], five minutes.
+pub const ASSERTION_AGE_MAX: Duration = Duration::from_secs(270);
+/// Longest `jti` of an assertion, in bytes.
+pub const ASSERTION_ID_BYTES_MAX: usize = 256;
+/// Most resources that one token may be for.
+pub const RESOURCES_MAX: usize = 5;
+/// Longest URI of such a resource, in bytes.
+pub const RESOURCE_BYTES_MAX: usize = 256;
+/// Revoked tokens, and assertions that were used, that one sweep forgets.
+pub const TOKEN_SWEEP_MAX: u32 = 1_000;
+/// How often they are swept, and the signing keys looked after.
+pub const TOKEN_SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// How far a realm's clock may be off.
 pub const JWT_LEEWAY: Duration = Duration::from_secs(30);
 /// Longest life of an admin JWT, `exp - iat`.

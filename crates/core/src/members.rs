@@ -49,6 +49,9 @@ impl Plane {
                 let member = key.member.unwrap_or(root.created_by);
                 self.store.find_member_by_id(root.id, member).await?
             }
+            Actor::Machine(machine) => {
+                self.store.find_member_by_id(root.id, machine.member).await?
+            }
             Actor::Member(member) => {
                 self.store.find_member(root.id, &member.realm, &member.subject).await?
             }

@@ -71,13 +71,33 @@ impl Permission {
         self.covers_parts(other.resource(), other.action())
     }
 
+    /// What both stand for; none where that is nothing.
+    fn meet(&self, other: &Self) -> Option<Self> {
+        let resource = if other.covers_resource(self.resource()) {
+            self.resource()
+        } else if self.covers_resource(other.resource()) {
+            other.resource()
+        } else {
+            return None;
+        };
+        let action = match (self.action(), other.action()) {
+            (own, its) if own == its => own,
+            ("*", action) | (action, "*") => action,
+            _ => return None,
+        };
+        Some(Self { text: format!("{resource}:{action}").into(), colon: resource.len() })
+    }
+
     fn covers_parts(&self, resource: &str, action: &str) -> bool {
-        let covered = match self.resource() {
+        self.covers_resource(resource) && (self.action() == "*" || self.action() == action)
+    }
+
+    fn covers_resource(&self, resource: &str) -> bool {
+        match self.resource() {
             "*" => !resource.starts_with(OWN_PREFIX),
             OWN_WILDCARD => resource.starts_with(OWN_PREFIX),
             own => own == resource,
-        };
-        covered && (self.action() == "*" || self.action() == action)
+        }
     }
 }
 
@@ -147,6 +167,19 @@ impl PermissionSet {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         other.0.iter().all(|wanted| self.allows(wanted))
+    }
+
+    /// What both sets allow, without what follows from another member.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let mut both: Vec<Permission> =
+            self.0.iter().flat_map(|own| other.0.iter().filter_map(|its| own.meet(its))).collect();
+        both.sort();
+        both.dedup();
+        let needed = |permission: &&Permission| {
+            !both.iter().any(|other| other != *permission && other.covers(permission))
+        };
+        Self(both.iter().filter(needed).cloned().collect())
     }
 
     /// The texts, sorted.
@@ -352,6 +385,21 @@ mod tests {
             if a.covers(&b) && b.covers(&a) {
                 prop_assert_eq!(a, b);
             }
+        }
+
+        /// What two sets have in common allows exactly what each of them allows.
+        #[test]
+        fn a_meet_allows_what_both_allow(
+            one in proptest::collection::vec(any_permission(), 0..4),
+            other in proptest::collection::vec(any_permission(), 0..4),
+            wanted in any_permission(),
+        ) {
+            let set = |members: &[Permission]| set(&members.iter().map(Permission::as_str).collect::<Vec<_>>());
+            let (one, other) = (set(&one), set(&other));
+            let meet = one.meet(&other);
+            prop_assert_eq!(meet.allows(&wanted), one.allows(&wanted) && other.allows(&wanted));
+            prop_assert_eq!(&meet, &other.meet(&one));
+            prop_assert!(one.covers(&meet) && other.covers(&meet));
         }
     }
 }

@@ -7,6 +7,8 @@ use crate::cluster::{Cluster, Membership};
 use crate::commit::CHANGE_SHARDS;
 use crate::error::Result;
 use crate::limits;
+use crate::oauth::SigningAlgorithm;
+use crate::oauth::ring::Signing;
 use crate::realms::Realms;
 use crate::replay::UnderWay;
 use crate::rng::Rng;
@@ -15,6 +17,7 @@ use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
 use crate::verify::{Foreign, Misses, Tally};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// The rules, and all that they need from outside.
@@ -44,6 +47,8 @@ pub struct Plane {
     pub(crate) service_account_names: [Mutex<()>; CHANGE_SHARDS as usize],
     /// What is known of keys that were imported.
     pub(crate) foreign: Foreign,
+    /// The keys that sign access tokens.
+    pub(crate) signing: Signing,
     /// Requests that may be repeated while they are carried out.
     pub(crate) under_way: UnderWay,
     /// There is one first organization.
@@ -63,6 +68,12 @@ pub struct Policy {
     pub cache_entries: usize,
     /// Look-ups a second that find nothing.
     pub misses_per_second_max: u32,
+    /// The server's public URL, without a slash at its end: the `iss` of access tokens.
+    pub issuer: Box<str>,
+    /// With which algorithm new signing keys sign.
+    pub signing_algorithm: SigningAlgorithm,
+    /// At which age a signing key gets a successor.
+    pub signing_key_age: Duration,
 }
 
 impl Default for Policy {
@@ -73,6 +84,9 @@ impl Default for Policy {
             service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
             cache_entries: limits::VERIFY_CACHE_ENTRIES,
             misses_per_second_max: limits::MISSES_PER_SECOND_MAX,
+            issuer: "http://localhost".into(),
+            signing_algorithm: SigningAlgorithm::default(),
+            signing_key_age: limits::SIGNING_KEY_AGE,
         }
     }
 }
@@ -123,6 +137,7 @@ impl Plane {
             policy: parts.policy,
             service_account_names: std::array::from_fn(|_| Mutex::default()),
             foreign: Foreign::default(),
+            signing: Signing::default(),
             under_way: UnderWay::default(),
             initializing: Mutex::default(),
         }

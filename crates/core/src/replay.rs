@@ -242,6 +242,7 @@ fn who(actor: &Actor) -> String {
         Actor::Key(KeyActor { lineage, scope: Scope::Account { root, .. }, .. }) => {
             format!("{root}/{lineage}")
         }
+        Actor::Machine(machine) => format!("{}/{}", machine.root, machine.id),
         Actor::Member(member) => {
             // Lengths, since neither part excludes the character between them.
             let (realm, subject) = (&member.realm, &member.subject);

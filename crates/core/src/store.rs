@@ -6,9 +6,11 @@
 
 #[cfg(feature = "testing")]
 mod interposed;
+mod oauth;
 
 #[cfg(feature = "testing")]
 pub use interposed::{Interpose, Interposed};
+pub use oauth::{FoundClient, OAuthStore};
 
 use crate::accounts::Account;
 use crate::audit::chain::{ChainHead, NewLinks, Unsealed};
@@ -41,6 +43,7 @@ pub trait Store:
     + LeadStore
     + MemberStore
     + NodeStore
+    + OAuthStore
     + ReplayStore
     + ServiceAccountStore
 {
@@ -56,6 +59,7 @@ impl<T> Store for T where
         + LeadStore
         + MemberStore
         + NodeStore
+        + OAuthStore
         + ReplayStore
         + ServiceAccountStore
 {

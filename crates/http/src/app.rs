@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_core::Plane;
 use tenantry_core::error::{Error, Kind};
+use tenantry_core::jwt::looks_like_jwt;
 use tenantry_core::rng;
 use tenantry_core::secrets::plain;
 use tokio_util::task::TaskTracker;
@@ -423,11 +424,6 @@ pub(crate) fn is_verification<B>(request: &http::Request<B>) -> bool {
 
 fn decode(text: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy()
-}
-
-/// Three parts with dots between, the first of which is a JSON object in base64url.
-pub(crate) fn looks_like_jwt(text: &str) -> bool {
-    text.starts_with("eyJ") && text.bytes().filter(|b| *b == b'.').count() == 2
 }
 
 /// Query parameters in which other products take credentials. Here they never belong: URLs are

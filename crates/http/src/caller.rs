@@ -2,7 +2,7 @@
 
 use crate::app::{AppState, Peer, RequestId};
 use crate::refusal::Refusal;
-use crate::routes::PathParameters;
+use crate::routes::{Family, PathParameters};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -11,9 +11,10 @@ use tenantry_api::operator::ORGANIZATION_HEADER;
 use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::error::{Error, Kind, Unauthenticated};
 use tenantry_core::ids::AccountId;
+use tenantry_core::jwt::looks_like_jwt;
 use tenantry_core::verify::Verifier;
 
-/// The holder of a key, read from the store; or the operator, on their own socket.
+/// The holder of a key or access token, read from the store; or the operator, on their own socket.
 pub(crate) struct Caller(pub(crate) Context);
 
 /// The operator, on their own socket.
@@ -32,7 +33,14 @@ impl FromRequestParts<AppState> for Caller {
         let actor = match peer(parts)? {
             Peer::Operator => operator(&parts.headers)?,
             Peer::Network(address) => {
-                state.plane.authenticate(bearer(&parts.headers)?, Some(address)).await?
+                let (plane, bearer) = (&state.plane, bearer(&parts.headers)?);
+                // The contracts of the dialects know keys alone.
+                let native = Family::of(parts.uri.path()) == Family::Native;
+                if native && looks_like_jwt(bearer) {
+                    plane.authenticate_token(bearer, Some(address)).await?
+                } else {
+                    plane.authenticate(bearer, Some(address)).await?
+                }
             }
         };
         Ok(Self(context(parts, actor)?))

@@ -11,6 +11,7 @@ mod caller;
 mod dialects;
 mod health;
 mod native;
+mod oauth2;
 mod once;
 pub mod openapi;
 mod query;

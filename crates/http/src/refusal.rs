@@ -3,6 +3,7 @@
 
 use crate::dialects::{accounts, service_accounts, sub_accounts};
 use crate::native;
+use crate::oauth2;
 use crate::routes::Family;
 use crate::trace::TraceId;
 use axum::body::Body;
@@ -96,10 +97,18 @@ pub(crate) fn render(refusal: &Refusal, family: Family, ids: Ids<'_>, now: Times
         Family::SubAccounts => sub_accounts::problem::render(refusal),
         Family::Accounts => accounts::problem::render(refusal),
         Family::ServiceAccounts => service_accounts::problem::render(refusal, now),
+        Family::OAuth => oauth2::problem::render(refusal),
     };
     let headers = response.headers_mut();
     match refusal {
         Refusal::Core(error) => match &**error {
+            // RFC 6749 §5.2, and RFC 7662 §2.1 for those who ask with a token.
+            Error::NotAuthenticated(_) if family == Family::OAuth => {
+                let basic = HeaderValue::from_static("Basic realm=\"tenantry\"");
+                headers.append(header::WWW_AUTHENTICATE, basic);
+                let bearer = HeaderValue::from_static("Bearer realm=\"tenantry\"");
+                headers.append(header::WWW_AUTHENTICATE, bearer);
+            }
             Error::NotAuthenticated(Unauthenticated::Missing) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

@@ -3,7 +3,7 @@
 
 use crate::app::AppState;
 use crate::dialects::{accounts, service_accounts, sub_accounts};
-use crate::{admin, health, native, openapi};
+use crate::{admin, health, native, oauth2, openapi};
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -22,12 +22,14 @@ pub enum Family {
     Accounts,
     /// `/api/v1/admin/service-account…`
     ServiceAccounts,
+    /// `/oauth2/…` and its metadata: RFC 6749.
+    OAuth,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 4] =
-        [Self::Native, Self::SubAccounts, Self::Accounts, Self::ServiceAccounts];
+    pub const ALL: [Self; 5] =
+        [Self::Native, Self::SubAccounts, Self::Accounts, Self::ServiceAccounts, Self::OAuth];
 
     /// The family of a path, known or not.
     #[must_use]
@@ -41,6 +43,11 @@ impl Family {
             Self::ServiceAccounts
         } else if under("/api/v1") {
             Self::Accounts
+        } else if under("/oauth2")
+            || under("/.well-known/oauth-authorization-server")
+            || under("/.well-known/oauth-protected-resource")
+        {
+            Self::OAuth
         } else {
             Self::Native
         }
@@ -56,6 +63,8 @@ pub enum Access {
     Key,
     /// A member, by an admin JWT.
     Member,
+    /// A client, by one of its secrets or keys.
+    Client,
     /// The operator, over the socket in the data directory. Not on the network.
     Operator,
 }
@@ -155,6 +164,9 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/service-accounts/{id}/enable"         Native Key Writes native::service_accounts::enable;
     POST "/v1/service-accounts/{id}/secrets"        Native Key Creates native::service_accounts::create_secret;
     DELETE "/v1/service-accounts/{id}/secrets/{secret}" Native Key Writes native::service_accounts::revoke_secret;
+    GET  "/v1/service-accounts/{id}/jwks"           Native Key Reads  native::client_keys::find;
+    PUT  "/v1/service-accounts/{id}/jwks"           Native Key Writes native::client_keys::replace;
+    POST "/v1/service-accounts/{id}/revoke-tokens"  Native Key Writes native::client_keys::revoke_tokens;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
     GET  "/v1/audit-events"                         Native Key Reads  native::audit::list;
     GET  "/v1/audit-events/verify"                  Native Key Reads  native::audit::verify;
@@ -178,6 +190,13 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/admin/service-account/{id}/disable" ServiceAccounts Member Writes service_accounts::change::disable;
     POST "/api/v1/admin/service-account/{id}/rotate"  ServiceAccounts Member Creates service_accounts::rotate::rotate;
 
+    POST "/oauth2/token"                            OAuth Client Reads  oauth2::token::issue;
+    POST "/oauth2/introspect"                       OAuth Client Reads  oauth2::introspect::introspect;
+    POST "/oauth2/revoke"                           OAuth Client Writes oauth2::revoke::revoke;
+    GET  "/oauth2/jwks.json"                        OAuth Open Reads  oauth2::metadata::jwks;
+    GET  "/.well-known/oauth-authorization-server"  OAuth Open Reads  oauth2::metadata::server;
+    GET  "/.well-known/oauth-protected-resource"    OAuth Open Reads  oauth2::metadata::resource;
+
     GET  "/livez"                                   Native Open Reads health::live;
     GET  "/readyz"                                  Native Open Reads health::ready;
     GET  "/readyz/writes"                           Native Open Reads health::ready_for_writes;
@@ -192,6 +211,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/operator/organizations/{id}/entitlement" Native Operator Writes admin::organizations::set_entitlement;
     GET  "/operator/nodes"                          Native Operator Reads  admin::nodes::list;
     POST "/operator/tokens"                         Native Operator Writes admin::tokens::create;
+    GET  "/operator/signing-keys"                   Native Operator Reads  admin::signing_keys::list;
+    POST "/operator/signing-keys"                   Native Operator Writes admin::signing_keys::rotate;
     POST "/operator/platform-keys"                  Native Operator Creates admin::platform_keys::create;
     GET  "/operator/platform-keys"                  Native Operator Reads  admin::platform_keys::list;
 };

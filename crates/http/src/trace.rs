@@ -4,9 +4,9 @@
 //! What a recorder is told is all in this module: no path, query, body, and of the headers only
 //! `tracestate`. A recorder cannot leak what it does not get.
 
-use crate::app;
 use axum::http::{HeaderMap, HeaderName, Version};
 use std::fmt;
+use tenantry_core::jwt::looks_like_jwt;
 use tenantry_core::secrets::plain;
 
 /// Longest `tracestate` that is carried on, in bytes: what §3.3.1.5 asks for at least.
@@ -144,7 +144,7 @@ impl<'a> Head<'a> {
         }
         let secret = |text: &str| {
             let text = text.trim();
-            plain::looks_like_secret(text) || app::looks_like_jwt(text)
+            plain::looks_like_secret(text) || looks_like_jwt(text)
         };
         let mut members = joined.split(',').flat_map(|member| member.split('='));
         (!joined.is_empty() && !members.any(secret)).then_some(joined)

@@ -2,10 +2,12 @@
 
 mod database;
 mod network;
+mod tokens;
 mod traces;
 
 pub use database::{DatabaseConfig, DatabaseSettings};
 pub use network::{NetworkConfig, NetworkSettings};
+pub use tokens::TokenSettings;
 #[cfg(not(feature = "otel"))]
 pub(crate) use traces::ignored_variable;
 pub use traces::{TraceConfig, TraceSettings};
@@ -72,6 +74,9 @@ pub struct Settings {
     /// Traces of requests
     #[command(flatten)]
     pub traces: TraceSettings,
+    /// Access tokens
+    #[command(flatten)]
+    pub tokens: TokenSettings,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -92,6 +97,9 @@ struct File {
     cache_entries: Option<usize>,
     access_log_sample: Option<u64>,
     misses_per_second_max: Option<u32>,
+    public_url: Option<String>,
+    signing_algorithm: Option<String>,
+    signing_key_days: Option<u32>,
     otlp_endpoint: Option<String>,
     trace_sample: Option<f64>,
     log_level: Option<String>,
@@ -212,6 +220,12 @@ impl Config {
             otlp_endpoint: text(&settings.traces.otlp_endpoint, file.otlp_endpoint),
             trace_sample: settings.traces.trace_sample.or(file.trace_sample),
         };
+        let tokens = TokenSettings {
+            public_url: text(&settings.tokens.public_url, file.public_url),
+            signing_algorithm: text(&settings.tokens.signing_algorithm, file.signing_algorithm),
+            signing_key_days: settings.tokens.signing_key_days.or(file.signing_key_days),
+        };
+        let tokens = tokens.in_force(listen, network.tls.is_some())?;
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
         Ok(Self {
@@ -234,6 +248,9 @@ impl Config {
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
                 misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
+                issuer: tokens.issuer,
+                signing_algorithm: tokens.signing_algorithm,
+                signing_key_age: tokens.signing_key_age,
             },
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             traces: traces.in_force(variable)?,

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     6 "names_of_deleted" "0006_names_of_deleted.sql",
     7 "audit_chains" "0007_audit_chains.sql",
     8 "nodes" "0008_nodes.sql",
+    9 "oauth" "0009_oauth.sql",
 };
 
 /// What has to be there before anything else: the list of what was applied, and the row whose lock

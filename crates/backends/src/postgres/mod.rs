@@ -7,7 +7,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `hints`: how nodes are told that there are changes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `audit`, `trail`, `leads`, `nodes`, `health`
 //!
 //! Every transaction is READ COMMITTED. A change of a row names the version that it changes, and what
 //! is counted is counted under a row's lock. Locks are taken in one order: accounts, service
@@ -30,6 +30,7 @@ mod leads;
 mod members;
 mod migrations;
 mod nodes;
+mod oauth;
 mod pool;
 mod replays;
 mod rows;

@@ -40,7 +40,7 @@ pub(crate) fn read_head(row: &impl Source, from: usize, shard: u8) -> Result<Hea
         .ok_or_else(|| damaged("change_head", shard.to_string(), "column rev"))
 }
 
-fn number(row: &impl Source, column: usize) -> Result<Option<i64>> {
+pub(super) fn number(row: &impl Source, column: usize) -> Result<Option<i64>> {
     match row.number(column) {
         Ok(number) => Ok(number),
         Err(Unread::Kind) => Ok(None),

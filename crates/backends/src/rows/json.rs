@@ -2,9 +2,12 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tenantry_core::accounts::Profile;
 use tenantry_core::error::{Error, Result};
+use tenantry_core::json::{self, Json};
 use tenantry_core::limits;
+use tenantry_core::oauth::ClientKey;
 use tenantry_core::permissions::PermissionSet;
 use tenantry_core::text::Line;
 
@@ -85,4 +88,18 @@ pub(super) fn networks_from_json(text: &str) -> Option<Vec<IpNet>> {
         return None;
     }
     texts.iter().map(|text| text.parse().ok()).collect()
+}
+
+/// The column `keys`: JWKs as they are shown.
+pub(super) fn keys_to_json(keys: &[ClientKey]) -> Result<String> {
+    let keys: Vec<BTreeMap<&str, String>> =
+        keys.iter().map(|key| key.members().into_iter().collect()).collect();
+    serde_json::to_string(&keys).map_err(Error::internal)
+}
+
+pub(super) fn keys_from_json(text: &str) -> Option<Vec<ClientKey>> {
+    match json::parse(text.as_bytes()).ok()? {
+        Json::Array(keys) => keys.iter().map(|key| ClientKey::parse(key).ok()).collect(),
+        _ => None,
+    }
 }

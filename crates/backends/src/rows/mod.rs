@@ -9,11 +9,16 @@ mod cells;
 mod columns;
 mod found;
 mod json;
+mod oauth;
 
 pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, read_link};
 pub(crate) use cells::Cell;
 pub(crate) use columns::{Columns, Source, Unread, damaged};
 pub(crate) use found::{read_found, read_head};
+pub(crate) use oauth::{
+    client_settings_cells, read_client_settings, read_found_client, read_listed_signing_key,
+    read_signing_key, signing_key_cells,
+};
 
 use json::{
     networks_from_json, networks_to_json, permissions_from_json, permissions_to_json,

@@ -55,6 +55,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "nodes",
         sql: include_str!("../../migrations/sqlite/0008_nodes.sql"),
     },
+    Migration {
+        number: 9,
+        name: "oauth",
+        sql: include_str!("../../migrations/sqlite/0009_oauth.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

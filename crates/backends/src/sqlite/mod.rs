@@ -9,7 +9,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `audit`, `trail`, `leads`, `nodes`, `health`
 
 mod accounts;
 mod audit;
@@ -26,6 +26,7 @@ pub mod lock;
 mod members;
 mod migrations;
 mod nodes;
+mod oauth;
 mod readers;
 mod replays;
 mod restore;

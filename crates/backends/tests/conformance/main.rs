@@ -15,6 +15,7 @@ mod keys;
 mod leads;
 mod members;
 mod nodes;
+mod oauth;
 mod on_postgres;
 mod on_sqlite;
 mod postgres;

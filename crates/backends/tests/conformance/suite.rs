@@ -75,6 +75,14 @@ macro_rules! suite {
                 a_further_secret_is_stored_with_what_it_replaces_or_not_at_all
                 living_secrets_are_listed
             }
+            oauth {
+                signing_keys_are_listed_with_the_newest_first
+                numbers_and_kids_of_signing_keys_are_unique
+                a_client_is_found_with_the_rows_that_decide
+                settings_are_replaced_by_their_next_version_only
+                a_token_is_revoked_once_and_forgotten_in_time
+                an_assertion_is_used_once_while_it_holds
+            }
             audit {
                 an_event_is_stored_by_itself
                 a_change_has_its_event_exactly_once

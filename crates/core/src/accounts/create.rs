@@ -154,6 +154,7 @@ impl Plane {
         }
         let member = match &context.actor {
             Actor::Key(key) => key.member.unwrap_or(root.created_by),
+            Actor::Machine(machine) => machine.member,
             Actor::Member(member) => self.record_member(context, root.id, member).await?.id,
             Actor::Operator(_) => root.created_by,
         };

@@ -167,6 +167,14 @@ pub enum Action {
     SecretRotated,
     /// An admin token of the local realm was issued.
     TokenIssued,
+    /// The next signing key was made.
+    SigningKeyCreated,
+    /// The keys that a client may prove itself with were replaced.
+    ClientKeysChanged,
+    /// An access token was revoked.
+    TokenRevoked,
+    /// All access tokens that a service account had were revoked.
+    TokensRevoked,
     /// The store was put back from a backup: what happened after it did not happen here.
     StoreRestored,
 }
@@ -204,6 +212,10 @@ impl Action {
             Self::SecretRevoked => "secret.revoked",
             Self::SecretRotated => "secret.rotated",
             Self::TokenIssued => "token.issued",
+            Self::SigningKeyCreated => "signing_key.created",
+            Self::ClientKeysChanged => "client_keys.changed",
+            Self::TokenRevoked => "token.revoked",
+            Self::TokensRevoked => "tokens.revoked",
             Self::StoreRestored => "store.restored",
         }
     }
@@ -220,6 +232,8 @@ pub enum Target {
     Member(MemberId),
     /// A service account.
     ServiceAccount(ServiceAccountId),
+    /// A signing key, by its number.
+    SigningKey(u64),
 }
 
 impl Target {
@@ -229,6 +243,7 @@ impl Target {
             Self::Key(id) => ("key", id.to_string()),
             Self::Member(id) => ("member", id.to_string()),
             Self::ServiceAccount(id) => ("service_account", id.to_string()),
+            Self::SigningKey(number) => ("signing_key", number.to_string()),
         }
     }
 }
@@ -236,6 +251,7 @@ impl Target {
 fn describe(actor: &Actor) -> (&'static str, String) {
     match actor {
         Actor::Key(key) => ("key", key.id.to_string()),
+        Actor::Machine(machine) => ("service_account", machine.id.to_string()),
         // Realm and subject, since the same person may be a member of several organizations.
         Actor::Member(member) => ("member", format!("{}/{}", member.realm, member.subject)),
         Actor::Operator(_) => ("operator", "local".to_owned()),

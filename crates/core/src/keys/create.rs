@@ -109,6 +109,7 @@ impl Plane {
     pub(crate) async fn maker_in(&self, context: &Context, account: &Account) -> Result<MemberId> {
         match &context.actor {
             Actor::Key(key) => Ok(key.member.unwrap_or(account.created_by)),
+            Actor::Machine(machine) => Ok(machine.member),
             Actor::Member(member) => {
                 Ok(self.record_member(context, account.root(), member).await?.id)
             }

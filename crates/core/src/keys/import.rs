@@ -258,6 +258,7 @@ fn random(plane: &Plane) -> [u8; 32] {
 fn import_member(context: &Context, account: &Account) -> MemberId {
     match &context.actor {
         Actor::Key(key) => key.member.unwrap_or(account.created_by),
+        Actor::Machine(machine) => machine.member,
         Actor::Member(_) | Actor::Operator(_) => account.created_by,
     }
 }

@@ -40,6 +40,10 @@ pub enum SecretKind {
     Key,
     /// Client secrets.
     ClientSecret,
+    /// Not a secret: the id by which a client is known.
+    Client,
+    /// Not a secret: the id of an access token.
+    AccessToken,
 }
 
 impl SecretKind {
@@ -47,6 +51,8 @@ impl SecretKind {
         match self {
             Self::Key => "api_key",
             Self::ClientSecret => "client_secret",
+            Self::Client => "client",
+            Self::AccessToken => "access_token",
         }
     }
 }

@@ -172,9 +172,10 @@ impl Plane {
     }
 }
 
-/// Log rows for each secret that verifies.
+/// Log rows for each secret that verifies, and for the client that tokens are issued to.
 fn change_of(plane: &Plane, service_account: &ServiceAccount, secrets: &[Credential]) -> Change {
     let subjects = secrets.iter().map(|secret| Subject::Credential(secret.tag));
+    let subjects = subjects.chain([plane.client_subject(&service_account.client_id)]);
     Change::new(&*plane.rng, service_account.root, subjects)
 }
 

@@ -188,7 +188,7 @@ impl Plane {
     }
 
     /// A service account that the caller may know of, and its organization.
-    pub(super) async fn service_account_in_reach(
+    pub(crate) async fn service_account_in_reach(
         &self,
         context: &Context,
         id: ServiceAccountId,

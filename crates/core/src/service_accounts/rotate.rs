@@ -100,7 +100,8 @@ impl Plane {
                 .with_row(Row::Credential(other.id), other.version + 1);
         }
         let stale = earlier.iter().chain(&newest).map(|old| Subject::Credential(old.tag));
-        let change = Change::new(&*self.rng, details.organization.id, stale);
+        let client = self.client_subject(&details.service_account.client_id);
+        let change = Change::new(&*self.rng, details.organization.id, stale.chain([client]));
 
         let superseded = newest.map(|newest| {
             if grace.is_zero() {

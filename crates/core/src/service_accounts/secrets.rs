@@ -105,7 +105,8 @@ impl Plane {
     ) -> Result<Effective> {
         let not_found = || Error::NotFound(Kind::ClientSecret);
         for _ in 0..limits::RETRIES_MAX {
-            let (_, organization) = self.service_account_in_reach(context, id).await?;
+            let (service_account, organization) =
+                self.service_account_in_reach(context, id).await?;
             context.actor.require(Right::ServiceAccountsWrite)?;
             let root = organization.id;
             let found = self.store.find_credential(root, secret).await?.ok_or_else(not_found)?;
@@ -114,7 +115,10 @@ impl Plane {
                 Owner::ServiceAccount { service_account, .. } if service_account == id => {}
                 _ => return Err(not_found()),
             }
-            let change = Change::new(&*self.rng, root, [Subject::Credential(credential.tag)]);
+            // Tokens that were got with it end with it.
+            let client = self.client_subject(&service_account.client_id);
+            let subjects = [Subject::Credential(credential.tag), client];
+            let change = Change::new(&*self.rng, root, subjects);
             if matches!(credential.status, CredentialStatus::Revoked { .. }) {
                 // Whoever revoked it may not have applied that here yet; it must hold before this
                 // reply says so.

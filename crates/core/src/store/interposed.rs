@@ -15,13 +15,14 @@ use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::leads::{Lead, NodeId, Task};
 use crate::members::Member;
+use crate::oauth::{ClientSettings, RevokedToken, SigningKey};
 use crate::page::Listed;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
-    ForeignKeyStore, Found, HealthStore, LeadStore, MemberStore, NewRows, NodeStore, ReplayStore,
-    ServiceAccountStore,
+    ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, MemberStore, NewRows, NodeStore,
+    OAuthStore, ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -182,6 +183,24 @@ interpose! {
         read delete_node(node: NodeId) -> ();
         read sweep_nodes(now: Timestamp, silent: Duration, limit: u32) -> u64;
         read prune_change_log(before: Timestamp, limit: u32) -> u64;
+    }
+    OAuthStore {
+        change insert_signing_key(key: &Sealed<SigningKey>, commit: Commit) -> Committed;
+        read list_signing_keys(limit: u32) -> Vec<(u64, Result<Unverified<SigningKey>>)>;
+        change delete_signing_keys(number: u64) -> ();
+        read find_client(client_id: &str) -> Option<FoundClient>;
+        read find_client_settings(
+            root: AccountId,
+            id: ServiceAccountId,
+        ) -> Option<Unverified<ClientSettings>>;
+        change save_client_settings(
+            settings: &Sealed<ClientSettings>,
+            commit: Commit,
+        ) -> Committed;
+        change insert_revoked_token(token: &RevokedToken, commit: Commit) -> Committed;
+        read is_token_revoked(tag: &Tag) -> bool;
+        change insert_used_assertion(assertion: &Tag, until: Timestamp, now: Timestamp) -> ();
+        change sweep_tokens(now: Timestamp, limit: u32) -> u64;
     }
     ReplayStore {
         read find_replay(scope: &str, key_hash: &[u8; 32]) -> Option<Replay>;

@@ -1,15 +1,21 @@
 //! Who presents this bearer key? Management asks the store, so that a revoked key is refused on
 //! every node at once; a verification's caller is looked up like any other credential.
 
+use super::clients::{Hold, KnownClient};
 use super::foreign;
-use super::known::Read;
+use super::known::{Known, Read, Standing};
 use super::misses::Source;
+use super::tokens::{PresentedToken, ReadToken};
 use super::{Code, Verifier};
 use crate::Plane;
 use crate::actor::{Actor, KeyActor, Scope};
 use crate::credentials::Owner;
 use crate::error::{Error, Result, Unauthenticated};
+use crate::ids::CredentialId;
+use crate::jwt::looks_like_jwt;
+use crate::oauth::machine;
 use crate::permissions::Right;
+use crate::secrets::plain::is_client_id;
 use crate::secrets::{Presented, Tag};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,6 +57,69 @@ impl Plane {
                 Err(error)
             }
         }
+    }
+
+    /// The holder of a bearer access token of a service account, with all that it rests on read from
+    /// the store.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub async fn authenticate_token(&self, bearer: &str, address: Option<IpAddr>) -> Result<Actor> {
+        let wrong = || self.misses.refuse(address.map(Source::bearer), self.clock.monotonic());
+        let Some(read) = self.read_token(bearer).await.map_err(refuse)? else {
+            return Err(wrong());
+        };
+        let ReadToken { known, token, client, standing } = read;
+        let now = self.clock.now();
+        if !self.is_for_us(&known) || known.judge(standing, now, address, &[]) != Code::Valid {
+            return Err(wrong());
+        }
+        self.tally.note_use(known.id, now);
+        // What it makes may live as long as what the token was got with.
+        let end = match client.hold(&token.credential) {
+            Hold::Until(end) => Some(end),
+            Hold::Open | Hold::Gone => None,
+        };
+        Ok(Actor::Machine(machine(&client, known.grants().clone(), end)))
+    }
+
+    /// True for a token that is for Tenantry itself.
+    fn is_for_us(&self, known: &Known) -> bool {
+        known.access_token().is_some_and(|token| token.is_only_for(self.issuer()))
+    }
+
+    /// The id of a client's secret that is good.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub(crate) async fn authenticate_secret(
+        &self,
+        client_id: &str,
+        secret: &str,
+        address: Option<IpAddr>,
+    ) -> Result<CredentialId> {
+        let source = address.map(Source::bearer);
+        let wrong = || self.misses.refuse(source, self.clock.monotonic());
+        let presented = Presented::client_secret(secret).filter(|_| is_client_id(client_id));
+        let Some(presented) = presented else {
+            return Err(wrong());
+        };
+        let known = self.find_known(&presented.tag(&self.secrets), source).await;
+        let known = known.map_err(refuse)?.ok_or(INVALID)?;
+        let standing = self.standing_of(&known).await.map_err(refuse)?;
+        let now = self.clock.now();
+        let good = known.judge(standing, now, address, &[]) == Code::Valid;
+        if !good || known.client_id() != Some(client_id) {
+            return Err(wrong());
+        }
+        self.tally.note_use(known.id, now);
+        Ok(known.id)
+    }
+
+    /// Whether the accounts of a client let it act.
+    pub(crate) async fn is_account_good(&self, client: &KnownClient) -> Result<bool> {
+        let standing = self.standing_of_account(&client.account).await.map_err(refuse)?;
+        Ok(standing == Standing::GOOD)
     }
 
     /// The tag of a bearer key, Tenantry's own or another system's; none for what opens nothing.
@@ -106,21 +175,34 @@ impl Plane {
     ) -> Result<Verifier> {
         let source = address.map(Source::bearer);
         let wrong = || self.misses.refuse(source, self.clock.monotonic());
+        if looks_like_jwt(bearer) {
+            let found = self.find_token(bearer).await.map_err(refuse)?;
+            return match found {
+                PresentedToken::Known(known) if self.is_for_us(&known) => {
+                    self.verifier(&known, address).await?.ok_or_else(wrong)
+                }
+                _ => Err(wrong()),
+            };
+        }
         let Some(tag) = self.tag_of(bearer, source).await? else {
             return Err(wrong());
         };
         let known = self.find_known(&tag, source).await;
         let known = known.map_err(refuse)?.ok_or(INVALID)?;
-        let standing = self.standing_of(&known).await.map_err(refuse)?;
+        self.verifier(&known, address).await?.ok_or_else(wrong)
+    }
+
+    async fn verifier(&self, known: &Known, address: Option<IpAddr>) -> Result<Option<Verifier>> {
+        let standing = self.standing_of(known).await.map_err(refuse)?;
         if known.judge(standing, self.clock.now(), address, &[]) != Code::Valid {
-            return Err(wrong());
+            return Ok(None);
         }
         let scope = match known.account() {
             Some(account) => Scope::Account { account: account.id, root: account.root() },
             None => Scope::Plane,
         };
         let allowed = known.grants().has(Right::KeysVerify);
-        Ok(Verifier { scope, allowed, key: Some(known.id) })
+        Ok(Some(Verifier { scope, allowed, asks: Some(known.id) }))
     }
 }
 

@@ -4,8 +4,10 @@
 //! since its rows were read ([`super::history`]), and that is decided under the shard's lock, which
 //! the applier holds too. Hits take no such lock.
 
+use super::clients::KnownClient;
 use super::history::{Broken, History};
 use super::known::{About, Known, Read, Slot};
+use super::tokens::KnownToken;
 use crate::accounts::{Account, AccountStatus};
 use crate::cluster::{Marks, Polled};
 use crate::commit::{CHANGE_SHARDS, Change, Head, Subject, shard_of};
@@ -26,6 +28,8 @@ use std::time::Duration;
 pub(crate) struct VerifyCache {
     credentials: Cache<CacheKey, Known, UnitWeighter, RandomBits>,
     unknown: Cache<CacheKey, Duration, UnitWeighter, RandomBits>,
+    pub(super) clients: Cache<CacheKey, Arc<KnownClient>, UnitWeighter, RandomBits>,
+    pub(super) tokens: Cache<CacheKey, Arc<KnownToken>, UnitWeighter, RandomBits>,
     shards: [Mutex<Shard>; CHANGE_SHARDS as usize],
     /// Changes whose outcome is not known, in any shard, and histories that broke off. A fill that
     /// was under way at one of them does not enter.
@@ -83,6 +87,8 @@ impl VerifyCache {
             follows,
             credentials: cache(entries),
             unknown: cache(limits::NOT_FOUND_ENTRIES_MAX),
+            clients: cache(limits::CLIENT_CACHE_ENTRIES),
+            tokens: cache(limits::ACCESS_TOKEN_CACHE_ENTRIES),
             shards: std::array::from_fn(|_| Mutex::default()),
             doubts: AtomicU64::new(0),
             polls: AtomicU64::new(0),
@@ -134,6 +140,31 @@ impl VerifyCache {
         // The place is gone where the applier removed it; then nothing enters.
         let _ = slot.insert(known.clone());
         known
+    }
+
+    /// Lets `enter` put something into a cache that was read at `head` and rests on these
+    /// accounts, unless a change came in between. `enter` is called under the shard's lock.
+    pub(super) fn fill_with<T>(
+        &self,
+        head: Head,
+        epoch: Epoch,
+        (account, parent): (&Account, Option<&Account>),
+        enter: impl FnOnce(Arc<Slot>) -> T,
+    ) -> Option<T> {
+        let mut shard = lock(&self.shards[usize::from(head.revision.shard)]);
+        self.accepts(&mut shard, head, epoch).then(|| {
+            let parent = parent.map(|parent| shard.slot(parent, None));
+            let slot = shard.slot(account, parent);
+            enter(slot)
+        })
+    }
+
+    /// As [`Self::fill_with`], for what rests on no account of its own.
+    pub(super) fn fill_token(&self, tag: &Tag, token: &Arc<KnownToken>, head: Head, epoch: Epoch) {
+        let mut shard = lock(&self.shards[usize::from(head.revision.shard)]);
+        if self.accepts(&mut shard, head, epoch) {
+            self.tokens.insert(CacheKey::of(tag), token.clone());
+        }
     }
 
     /// Enters an account that was read again, unless a change came in between; gives its status
@@ -220,6 +251,8 @@ impl VerifyCache {
             shard.slots.clear();
         }
         self.credentials.clear();
+        self.clients.clear();
+        self.tokens.clear();
     }
 }
 
@@ -238,7 +271,10 @@ impl VerifyCache {
     fn forget(&self, shard: &Shard, subject: &Subject) {
         match subject {
             Subject::Credential(tag) => {
-                self.credentials.remove(&CacheKey::of(tag));
+                let key = CacheKey::of(tag);
+                self.credentials.remove(&key);
+                self.clients.remove(&key);
+                self.tokens.remove(&key);
             }
             Subject::Account(id) => {
                 if let Some(slot) = shard.slots.get(id) {
@@ -337,7 +373,7 @@ impl Eq for Interned {}
 pub(super) struct CacheKey([u8; 16]);
 
 impl CacheKey {
-    fn of(tag: &Tag) -> Self {
+    pub(super) fn of(tag: &Tag) -> Self {
         let (half, _) = tag.as_bytes().split_at(16);
         Self(half.try_into().expect("half of 32 bytes are 16"))
     }

@@ -1,12 +1,15 @@
 //! What is known of a credential, ready to be judged; and the slots of accounts that many
 //! credentials share, so that suspending one account touches one place.
 
+use super::clients::KnownClient;
+use super::tokens::AccessToken;
 use crate::accounts::{Account, AccountStatus};
 use crate::clock::Timestamp;
 use crate::commit::{Head, shard_of};
 use crate::credentials::{Credential, CredentialStatus, Owner};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId, ServiceAccountId};
+use crate::oauth::ClientCredential;
 use crate::permissions::{Grants, PermissionSet};
 use crate::secrets::{Protected, Secrets, Tag};
 use crate::service_accounts::{ServiceAccount, ServiceAccountStatus};
@@ -45,6 +48,8 @@ pub enum Kind {
     PlatformKey,
     /// A service account's secret.
     ClientSecret,
+    /// A service account's access token.
+    AccessToken,
 }
 
 /// What a credential's own record, and its service account's, say of it.
@@ -67,11 +72,13 @@ struct Extra {
 struct Client {
     id: Box<str>,
     service_account: ServiceAccountId,
+    token: Option<Arc<AccessToken>>,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::ApiKey, Self::PlatformKey, Self::ClientSecret];
+    pub const ALL: [Self; 4] =
+        [Self::ApiKey, Self::PlatformKey, Self::ClientSecret, Self::AccessToken];
 
     /// The word in replies.
     #[must_use]
@@ -80,6 +87,7 @@ impl Kind {
             Self::ApiKey => "api_key",
             Self::PlatformKey => "platform_key",
             Self::ClientSecret => "client_secret",
+            Self::AccessToken => "access_token",
         }
     }
 }
@@ -98,7 +106,9 @@ impl Known {
     /// Which kind of credential it is.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        if self.client().is_some() {
+        if self.access_token().is_some() {
+            Kind::AccessToken
+        } else if self.client().is_some() {
             Kind::ClientSecret
         } else if self.account.is_some() {
             Kind::ApiKey
@@ -143,7 +153,13 @@ impl Known {
         self.client().map(|client| client.service_account)
     }
 
-    pub(super) fn client_id(&self) -> Option<&str> {
+    /// What an access token says of itself.
+    #[must_use]
+    pub fn access_token(&self) -> Option<&AccessToken> {
+        self.client().and_then(|client| client.token.as_deref())
+    }
+
+    pub(crate) fn client_id(&self) -> Option<&str> {
         self.client().map(|client| &*client.id)
     }
 
@@ -167,6 +183,34 @@ impl Known {
         self.extra().and_then(|extra| extra.client.as_ref())
     }
 
+    /// An access token of `client` that may do what `grants` says until `expires_at`.
+    pub(super) fn of_token(
+        client: &KnownClient,
+        token: Arc<AccessToken>,
+        grants: Grants,
+        state: State,
+        expires_at: Timestamp,
+    ) -> Self {
+        // A key has no row: its service account's id stands for it, which is no credential's.
+        let id = match &token.credential {
+            ClientCredential::Secret(id) => *id,
+            ClientCredential::Key(_) => CredentialId::from_bytes(*client.id.as_bytes()),
+        };
+        let extra = Extra {
+            name: Some(client.name.clone()),
+            metadata: Metadata::empty(),
+            allowed_ips: Box::default(),
+            client: Some(Client {
+                id: client.client_id.clone(),
+                service_account: client.id,
+                token: Some(token),
+            }),
+        };
+        let grants = Arc::new(grants);
+        let about = About { grants, expires_at, state, extra: Some(Box::new(extra)) };
+        Self { id, about: Arc::new(about), account: Some(client.account.clone()) }
+    }
+
     /// What `read` says, with its grants and account as the cache shares them: `plain` has the
     /// grants of its permissions.
     pub(super) fn new(read: &Read, plain: Arc<About>, account: Option<Arc<Slot>>) -> Self {
@@ -174,6 +218,7 @@ impl Known {
         let client = read.service_account.as_ref().map(|service_account| Client {
             id: service_account.client_id.clone(),
             service_account: service_account.id,
+            token: None,
         });
         let name = match &read.service_account {
             Some(service_account) => Some(service_account.name.clone()),
@@ -304,6 +349,18 @@ impl Standing {
     }
 }
 
+/// True where these rows are the account that is named, and the account above it where there is one.
+pub(super) fn belongs(
+    account: AccountId,
+    root: AccountId,
+    row: Option<&Account>,
+    parent: Option<&Account>,
+) -> bool {
+    row.is_some_and(|row| {
+        row.id == account && row.root() == root && row.parent == parent.map(|parent| parent.id)
+    }) && parent.is_none_or(|parent| parent.parent.is_none())
+}
+
 /// Rows that belong together and whose seals are right.
 pub(crate) struct Read {
     pub(crate) credential: Credential,
@@ -337,12 +394,8 @@ impl Read {
     }
 
     fn fits(&self, tag: &Tag) -> bool {
-        let tree = |account: AccountId, root: AccountId| {
-            self.account.as_ref().is_some_and(|row| row.id == account && row.root() == root)
-                && self.account.as_ref().and_then(|row| row.parent)
-                    == self.parent.as_ref().map(|row| row.id)
-                && self.parent.as_ref().is_none_or(|row| row.parent.is_none())
-        };
+        let tree =
+            |account, root| belongs(account, root, self.account.as_ref(), self.parent.as_ref());
         let owned = match self.credential.owner {
             Owner::Account { account, root, .. } => {
                 tree(account, root) && self.service_account.is_none()

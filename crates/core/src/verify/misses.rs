@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Who is to answer for a wrong credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// Whoever presents a bearer credential from this network.
     Bearer(IpAddr),
     /// An end client that an authorised caller asks about.
@@ -29,7 +29,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn bearer(address: IpAddr) -> Self {
+    pub(crate) fn bearer(address: IpAddr) -> Self {
         Self::Bearer(network(address))
     }
 
@@ -194,7 +194,7 @@ impl Misses {
     }
 
     /// Takes a token before a credential is looked up.
-    pub(super) fn take(&self, source: Source, now: Duration) -> Result<()> {
+    pub(crate) fn take(&self, source: Source, now: Duration) -> Result<()> {
         let mut buckets = self.lock();
         let taken = buckets.of(source, now).take(now);
         taken.map_err(|wait| self.limited(Budget::of(source), wait))?;
@@ -207,7 +207,7 @@ impl Misses {
     }
 
     /// Gives a token back: the look-up found something.
-    pub(super) fn give_back(&self, source: Source, now: Duration) {
+    pub(crate) fn give_back(&self, source: Source, now: Duration) {
         let mut buckets = self.lock();
         buckets.of(source, now).give_back();
         buckets.node(source).give_back();

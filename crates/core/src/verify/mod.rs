@@ -6,33 +6,38 @@
 
 mod authenticate;
 mod cache;
+mod clients;
 mod foreign;
 mod history;
 mod judge;
 mod known;
 mod misses;
 mod tally;
+mod tokens;
 
 pub(crate) use cache::Epoch;
 pub(crate) use cache::VerifyCache;
+pub(crate) use clients::{Hold, KnownClient};
 pub(crate) use foreign::Foreign;
 pub(crate) use history::Broken;
 pub use judge::{Code, Verdict};
 pub use known::{Kind, Known, Slot};
-pub(crate) use misses::Misses;
 pub use misses::{Budget, network};
+pub(crate) use misses::{Misses, Source};
 pub(crate) use tally::Tally;
+pub use tokens::AccessToken;
+pub(crate) use tokens::PresentedToken;
 
 use crate::Plane;
 use crate::accounts::Account;
 use crate::actor::Scope;
 use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
-use crate::ids::{AccountId, CredentialId};
+use crate::ids::{AccountId, CredentialId, ServiceAccountId};
+use crate::jwt::looks_like_jwt;
 use crate::limits;
 use crate::permissions::{Permission, Right};
 use crate::secrets::{Presented, Protected as _, Tag, plain};
-use misses::Source;
 use std::net::IpAddr;
 
 /// What is asked.
@@ -71,8 +76,8 @@ impl std::fmt::Debug for Asked<'_> {
 pub struct Verifier {
     scope: Scope,
     allowed: bool,
-    /// The key that asks; the operator has none.
-    key: Option<CredentialId>,
+    /// Who asks, by their key's id; the operator has none.
+    asks: Option<CredentialId>,
 }
 
 impl Verifier {
@@ -83,7 +88,20 @@ impl Verifier {
             Some(id) => Scope::Account { account: id, root: id },
             None => Scope::Plane,
         };
-        Self { scope, allowed: true, key: None }
+        Self { scope, allowed: true, asks: None }
+    }
+
+    /// A client that asks in its own name.
+    pub(crate) fn of_client(scope: Scope, client: ServiceAccountId) -> Self {
+        // Of clients and keys no two have the same id.
+        let asks = Some(CredentialId::from_bytes(*client.as_bytes()));
+        Self { scope, allowed: true, asks }
+    }
+
+    /// Whether they may ask at all.
+    #[must_use]
+    pub const fn may_verify(&self) -> bool {
+        self.allowed
     }
 }
 
@@ -120,6 +138,11 @@ impl Plane {
         verifier: Verifier,
         question: &Question<'_>,
     ) -> Result<(Verdict, Option<Timestamp>)> {
+        if let Asked::Key(text) = question.credential
+            && looks_like_jwt(text)
+        {
+            return self.judge_token(verifier, question, text).await;
+        }
         let (presented, client_id) = match question.credential {
             Asked::Key(text) => (Presented::key(text), None),
             Asked::Client { id, secret } => {
@@ -144,11 +167,42 @@ impl Plane {
         };
         let found = self.find_known(&tag, source).await;
         let known = believed(found)?.flatten();
+        let known = known.filter(|known| known.client_id() == client_id);
+        self.judge_known(verifier, question, known).await
+    }
+
+    /// As [`Self::judge`], for what has the form of an access token.
+    async fn judge_token(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+        text: &str,
+    ) -> Result<(Verdict, Option<Timestamp>)> {
+        let known = match believed(self.find_token(text).await)? {
+            Some(PresentedToken::Known(known)) => Some(known),
+            Some(PresentedToken::Malformed) => {
+                return Ok((Verdict::unknown(Code::Malformed), None));
+            }
+            Some(PresentedToken::Unknown) | None => {
+                // It costs a check of its signature, if not a look-up.
+                let now = self.clock.monotonic();
+                let source = source(verifier, question.address);
+                source.map_or(Ok(()), |source| self.misses.charge(source, now))?;
+                None
+            }
+        };
+        self.judge_known(verifier, question, known).await
+    }
+
+    async fn judge_known(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+        known: Option<Known>,
+    ) -> Result<(Verdict, Option<Timestamp>)> {
         let in_scope = |known: &Known| {
-            known.client_id() == client_id
-                && known
-                    .account()
-                    .is_some_and(|account| verifier.scope.reaches(account.root(), Some(account.id)))
+            let account = known.account();
+            account.is_some_and(|slot| verifier.scope.reaches(slot.root(), Some(slot.id)))
         };
         let Some(known) = known.filter(in_scope) else {
             return Ok((Verdict::unknown(Code::NotFound), None));
@@ -252,9 +306,13 @@ impl Plane {
     /// [`Error::Integrity`] where an account is gone or not what was written: its credentials are
     /// believed no more than it is.
     async fn standing_of(&self, known: &Known) -> Result<known::Standing> {
-        let Some(account) = known.account() else {
-            return Ok(known::Standing::GOOD);
-        };
+        match known.account() {
+            Some(account) => self.standing_of_account(account).await,
+            None => Ok(known::Standing::GOOD),
+        }
+    }
+
+    async fn standing_of_account(&self, account: &Slot) -> Result<known::Standing> {
         if let Some(standing) = account.standing() {
             return Ok(standing);
         }
@@ -282,7 +340,7 @@ impl Plane {
 /// address is named, so that one who guesses leaves the caller's other clients alone. The operator
 /// answers to nobody.
 fn source(verifier: Verifier, address: Option<IpAddr>) -> Option<Source> {
-    match (verifier.key, address) {
+    match (verifier.asks, address) {
         (None, _) => None,
         (Some(_), Some(address)) => Some(Source::client(address)),
         (Some(key), None) => Some(Source::Caller(key)),

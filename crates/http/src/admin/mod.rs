@@ -3,6 +3,7 @@
 pub(crate) mod nodes;
 pub(crate) mod organizations;
 pub(crate) mod platform_keys;
+pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 
 use tenantry_core::error::{Problem, Violation};

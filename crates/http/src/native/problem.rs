@@ -179,6 +179,7 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::KeyRevoked => "key_revoked",
         Conflict::KeyExpired => "key_expired",
         Conflict::KeySuperseded => "key_superseded",
+        Conflict::KeyPending => "key_pending",
         Conflict::WrongType => "wrong_type",
     }
 }

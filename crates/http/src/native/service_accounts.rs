@@ -176,7 +176,7 @@ pub(crate) async fn revoke_secret(
     wait.answer(&state, effective).await
 }
 
-fn service_account_id(text: &str) -> Result<ServiceAccountId, Error> {
+pub(super) fn service_account_id(text: &str) -> Result<ServiceAccountId, Error> {
     ServiceAccountId::parse_any(text).map_err(|_| Error::NotFound(Kind::ServiceAccount))
 }
 

@@ -163,14 +163,16 @@ fn write(verdict: &Verdict, out: &mut Vec<u8>) -> Result<(), Refusal> {
 fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
     out.extend_from_slice(b"\",\"kind\":\"");
     out.extend_from_slice(known.kind().as_str().as_bytes());
-    out.extend_from_slice(b"\",\"key_id\":\"");
+    out.extend_from_slice(b"\",\"key_id\":");
     match known.kind() {
-        Kind::ClientSecret => known.id.write_secret(out),
-        Kind::ApiKey | Kind::PlatformKey => known.id.write_native(out),
+        Kind::ClientSecret => quoted(out, |out| known.id.write_secret(out)),
+        Kind::ApiKey | Kind::PlatformKey => quoted(out, |out| known.id.write_native(out)),
+        // Its own id is below: that of what it was got with says nothing to whoever was shown it.
+        Kind::AccessToken => out.extend_from_slice(b"null"),
     }
     match known.account() {
         Some(account) => {
-            out.extend_from_slice(b"\",\"account_id\":\"");
+            out.extend_from_slice(b",\"account_id\":\"");
             account.id.write_native(out);
             out.extend_from_slice(b"\",\"account_uuid\":\"");
             account.id.write_uuid(out);
@@ -184,8 +186,9 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
                 None => out.extend_from_slice(b"null"),
             }
         }
-        None => out
-            .extend_from_slice(b"\",\"account_id\":null,\"account_uuid\":null,\"parent_id\":null"),
+        None => {
+            out.extend_from_slice(b",\"account_id\":null,\"account_uuid\":null,\"parent_id\":null");
+        }
     }
     out.extend_from_slice(b",\"name\":");
     match known.name() {
@@ -215,8 +218,22 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
         id.write_native(out);
         out.push(b'"');
     }
+    if let Some(token) = known.access_token() {
+        out.extend_from_slice(b",\"token_id\":");
+        serde_json::to_writer(&mut *out, &token.id).map_err(Error::internal)?;
+        out.extend_from_slice(b",\"client_id\":");
+        serde_json::to_writer(&mut *out, &token.client_id).map_err(Error::internal)?;
+        out.extend_from_slice(b",\"audience\":");
+        serde_json::to_writer(&mut *out, &token.audience).map_err(Error::internal)?;
+    }
     out.push(b'}');
     Ok(())
+}
+
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
 }
 
 #[cfg(test)]

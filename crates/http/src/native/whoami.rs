@@ -33,6 +33,13 @@ pub(crate) async fn whoami(
             permissions: key.grants.set().iter().collect(),
             account,
         },
+        Actor::Machine(machine) => api::WhoAmI {
+            kind: "access_token",
+            key_id: None,
+            name: Some(machine.name.as_str()),
+            permissions: machine.grants.set().iter().collect(),
+            account,
+        },
         Actor::Member(member) => api::WhoAmI {
             kind: "member",
             key_id: None,

@@ -95,6 +95,18 @@ impl<'a> Call<'a> {
         self.gives_as::<G>(name, status, media, what)
     }
 
+    /// An answer without a body.
+    pub(super) fn gives_nothing(mut self, status: u16, what: &str) -> Self {
+        self.responses.insert(
+            status,
+            ResponseBuilder::new()
+                .description(what)
+                .header("x-request-id", Header::new(String::schema()))
+                .build(),
+        );
+        self
+    }
+
     /// An answer whose body is text.
     pub(super) fn gives_text(self, status: u16, media: &str, what: &str) -> Self {
         self.answers(status, media, String::schema(), what)

@@ -4,6 +4,7 @@
 mod accounts;
 mod call;
 mod native;
+mod oauth;
 mod page;
 mod part;
 mod service_accounts;
@@ -42,20 +43,28 @@ fn part(family: Family) -> Part {
         Family::SubAccounts => sub_accounts::describe(),
         Family::Accounts => accounts::describe(),
         Family::ServiceAccounts => service_accounts::describe(),
+        Family::OAuth => oauth::describe(),
     }
 }
 
 /// Schemes by which callers are known; a call names one of them.
 const API_KEY: &str = "api_key";
 const ADMIN_TOKEN: &str = "admin_token";
+const CLIENT: &str = "client";
 
 fn assemble(parts: impl IntoIterator<Item = Part>) -> OpenApi {
     let bearer = |description: &str| {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
         SecurityScheme::Http(scheme.description(Some(description)).build())
     };
+    let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(
+        "A service account's client id and secret, each form-encoded; or in the body, or a JWT \
+         signed with one of its keys there.",
+    ));
+    let client = SecurityScheme::Http(client.build());
     let mut components = ComponentsBuilder::new()
         .security_scheme(API_KEY, bearer("An API key or platform key, in any of its formats."))
+        .security_scheme(CLIENT, client)
         .security_scheme(ADMIN_TOKEN, bearer("An administrator's JWT, of a configured realm."));
     let mut paths = PathsBuilder::new();
     let mut tags = Vec::new();

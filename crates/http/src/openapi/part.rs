@@ -2,7 +2,7 @@
 
 use super::call::{Call, UNREADABLE};
 use super::values::text;
-use super::{ADMIN_TOKEN, API_KEY};
+use super::{ADMIN_TOKEN, API_KEY, CLIENT};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -40,6 +40,8 @@ pub(super) enum Caller {
     Key,
     /// An administrator, by a JWT.
     Administrator,
+    /// A client, by one of its secrets or keys.
+    Client,
 }
 
 impl Part {
@@ -133,6 +135,7 @@ impl Part {
             Caller::Anybody => None,
             Caller::Key => Some(API_KEY),
             Caller::Administrator => Some(ADMIN_TOKEN),
+            Caller::Client => Some(CLIENT),
         };
         if let Some(scheme) = scheme {
             let nothing: [&str; 0] = [];

@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Organizations(Organizations),
     /// Prints an admin JWT of the built-in `local` realm
     Token(Token),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    SigningKeys(SigningKeys),
     /// Sub-accounts
     #[command(subcommand)]
     Accounts(Accounts),
@@ -211,6 +214,20 @@ pub(crate) struct NewOrganization {
     /// Its first member's e-mail address
     #[arg(long)]
     pub(crate) email: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SigningKeys {
+    /// Makes the next key: published at once, it signs once everybody has it, after ten minutes
+    Rotate {
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Lists the keys that are published
+    List {
+        #[command(flatten)]
+        printing: Printing,
+    },
 }
 
 #[derive(Subcommand)]

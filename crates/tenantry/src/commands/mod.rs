@@ -15,6 +15,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod service_accounts;
+mod signing_keys;
 mod token;
 
 use crate::cli::{Audit, Cli, Command};
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
             match command {
                 Command::Init(init) => organizations::initialize(&config, init).await,
                 Command::Organizations(command) => organizations::run(&config, command).await,
+                Command::SigningKeys(command) => signing_keys::run(&config, command).await,
                 Command::Token(token) => token::create(&config, token).await,
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,

@@ -1,6 +1,7 @@
 //! `serve`
 
 mod seal;
+mod tokens;
 
 use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
@@ -25,6 +26,7 @@ use tenantry_http::{App, Options, server};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Serves until SIGTERM or SIGINT, then says that it is not ready, goes on for the drain delay, and
 /// lets requests that are under way end. A second signal ends all of that at once.
@@ -85,9 +87,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         tokio::spawn(server::serve_network(app.clone(), network, served, wait(stopped.clone())));
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
-    let flushing = tokio::spawn(flush_last_used(plane.clone()));
-    let probing = tokio::spawn(probe_writes(plane.clone()));
-    let sweeping = tokio::spawn(sweep(plane.clone()));
+    let mut chores = chores(&plane);
     let (end, ended) = watch::channel(false);
     let sealing = wiring::sealer(config);
     let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended.clone())));
@@ -116,9 +116,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         _ = terminate.recv() => tracing::warn!("stopping at once"),
         _ = interrupt.recv() => tracing::warn!("stopping at once"),
     }
-    flushing.abort();
-    probing.abort();
-    sweeping.abort();
+    chores.abort_all();
     if let Err(error) = plane.flush_last_used().await {
         tracing::warn!(%error, "last-used times were not written");
     }
@@ -207,6 +205,16 @@ async fn carry_hints(
     stop: impl Future<Output = ()> + Send,
 ) {
     store.carry_hints(|| plane.hint(), stop).await;
+}
+
+/// What is done now and then, for as long as the server runs.
+fn chores(plane: &Arc<Plane>) -> JoinSet<()> {
+    let mut chores = JoinSet::new();
+    chores.spawn(flush_last_used(plane.clone()));
+    chores.spawn(probe_writes(plane.clone()));
+    chores.spawn(sweep(plane.clone()));
+    chores.spawn(tokens::keep(plane.clone()));
+    chores
 }
 
 /// Writes last-used times now and then, for as long as the server runs.

@@ -12,7 +12,7 @@ fn shape(family: Family, reply: &Reply) -> (u16, String) {
         Family::Native => body["code"].as_str(),
         Family::SubAccounts => body["message"].as_str(),
         Family::Accounts => body["errors"][0]["code"].as_str(),
-        Family::ServiceAccounts => body["error"].as_str(),
+        Family::ServiceAccounts | Family::OAuth => body["error"].as_str(),
     };
     (status, word.unwrap_or_default().to_owned())
 }
@@ -24,6 +24,7 @@ fn words(family: Family) -> (&'static str, &'static str, &'static str) {
         }
         Family::SubAccounts => ("Access denied", "Access denied", "Ambiguous credentials"),
         Family::ServiceAccounts => ("UNAUTHORIZED", "UNAUTHORIZED", "INVALID_REQUEST"),
+        Family::OAuth => ("invalid_client", "invalid_client", "invalid_request"),
     }
 }
 

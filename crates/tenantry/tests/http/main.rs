@@ -23,6 +23,7 @@ mod keys;
 mod matrix;
 mod members;
 mod misses;
+mod oauth;
 mod openapi;
 mod operator;
 mod rotation;

@@ -5,11 +5,11 @@
 //! who may do what is a change of that file. A route without a line fails; with
 //! `TENANTRY_UPDATE_MATRIX=1` the file is written anew, for reading over.
 
-use crate::support::{Client, Organization, Reply, Settings, TestApp};
+use crate::support::{Client, Machine, Organization, Reply, Settings, TestApp, form_of};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tenantry_core::plane::Policy;
-use tenantry_http::{Access, ROUTES, Route};
+use tenantry_http::{Access, Family, ROUTES, Route};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/matrix.txt");
 
@@ -25,10 +25,11 @@ enum Caller {
     TenantAdmin,
     SuperAdmin,
     WrongPermission,
+    AccessToken,
 }
 
 impl Caller {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Nobody,
         Self::Master,
         Self::Platform,
@@ -38,6 +39,7 @@ impl Caller {
         Self::TenantAdmin,
         Self::SuperAdmin,
         Self::WrongPermission,
+        Self::AccessToken,
     ];
 
     const fn word(self) -> &'static str {
@@ -51,6 +53,7 @@ impl Caller {
             Self::TenantAdmin => "tenant_admin",
             Self::SuperAdmin => "super_admin",
             Self::WrongPermission => "wrong-permission",
+            Self::AccessToken => "access-token",
         }
     }
 }
@@ -131,6 +134,7 @@ fn body(route: &Route, things: &Things) -> Value {
             json!({ "key": "sa-00000000000000000000000000000000" })
         }
         ("POST", "/v1/keys/import") => json!({ "keys": [] }),
+        ("PUT", _) => json!({ "keys": [] }),
         ("POST" | "DELETE", _) => json!({}),
         _ => Value::Null,
     }
@@ -145,6 +149,9 @@ struct World {
     tenant_admin: String,
     super_admin: String,
     narrow: String,
+    /// May everything in the first organization.
+    machine: Machine,
+    access_token: String,
 }
 
 /// In which the budget for wrong credentials fills up again.
@@ -168,6 +175,8 @@ impl World {
             tenant_admin: String::new(),
             super_admin: String::new(),
             narrow: narrow.text_at("/secret").to_owned(),
+            machine: app.machine_with(&["*:*", "tenantry.*:*"]).await,
+            access_token: String::new(),
             other,
             app,
         }
@@ -178,6 +187,7 @@ impl World {
         self.app.advance(PAUSE);
         self.tenant_admin = self.app.token(&self.app.organization.uuid, "tenant_admin").await;
         self.super_admin = self.app.token(&self.other.uuid, "super_admin").await;
+        self.access_token = self.app.access_token(&self.machine).await;
     }
 
     /// The caller, for whom `own` is their own.
@@ -192,13 +202,18 @@ impl World {
             Caller::TenantAdmin => &self.tenant_admin,
             Caller::SuperAdmin => &self.super_admin,
             Caller::WrongPermission => &self.narrow,
+            Caller::AccessToken => &self.access_token,
         };
         self.app.bearer(token).header("x-tenantid", &self.app.organization.uuid)
     }
 
     async fn send(&self, caller: Caller, own: &Things, route: &Route, target: &Things) -> Reply {
         let body = body(route, target);
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let body = match route.family {
+            Family::OAuth => form_of(&[("token", "x"), ("grant_type", "client_credentials")]),
+            _ if body.is_null() => Vec::new(),
+            _ => body.to_string().into_bytes(),
+        };
         let path = path(route, target);
         self.client(caller, own).send(route.method.clone(), &path, body).await
     }

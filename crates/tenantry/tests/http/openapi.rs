@@ -48,6 +48,7 @@ fn a_description_says_who_may_call_and_what_may_be_repeated() {
             Access::Open | Access::Operator => None,
             Access::Key => Some("api_key"),
             Access::Member => Some("admin_token"),
+            Access::Client => Some("client"),
         };
         assert_eq!(scheme.map(String::as_str), expected, "{} {}", route.method, route.path);
         let parameters = call["parameters"].as_array().map_or(&[][..], Vec::as_slice);

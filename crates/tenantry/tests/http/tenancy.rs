@@ -92,7 +92,7 @@ async fn case_37_another_organizations_service_accounts_are_not_there() {
         seen += 1;
         let send = async |caller: &str, id: &str, secret: &str| {
             let path = route.path.replace("{id}", id).replace("{secret}", secret);
-            let body = json!({ "name": "changed" }).to_string().into_bytes();
+            let body = json!({ "name": "changed", "keys": [] }).to_string().into_bytes();
             app.bearer(caller).send(route.method.clone(), &path, body).await
         };
         for caller in [&app.organization.key, &ours.key] {

@@ -228,6 +228,11 @@ async fn the_reply_is_what_the_apis_struct_prints() {
             expires_at: owned("expires_at"),
             metadata: known.then_some(&*raw),
             service_account_id: owned("service_account_id"),
+            token_id: owned("token_id"),
+            client_id: owned("client_id"),
+            audience: reply.json["audience"].as_array().map(|list| {
+                list.iter().map(|one| one.as_str().expect("a text").to_owned()).collect()
+            }),
         };
         assert_eq!(serde_json::to_string(&verdict).expect("JSON"), reply.text, "{question}");
         assert_eq!(reply.header("content-type"), "application/json");

@@ -29,6 +29,15 @@ pub(super) const CREDENTIALS: &str =
          row_mac, last_used_at
      FROM credentials WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
+const SIGNING_KEYS: &str =
+    "SELECT rowid, number, kid, algorithm, sealed_key, created_at, signs_from, row_mac
+     FROM signing_keys WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+
+const CLIENT_SETTINGS: &str =
+    "SELECT rowid, service_account_id, root_id, keys, token_endpoint_audience, not_before,
+         version, row_mac
+     FROM client_settings WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+
 const AUDIT_EVENTS: &str =
     "SELECT rowid, id, root_id, at, actor_kind, actor_id, action, target_kind,
          target_id, facts, request_id, address, mac
@@ -54,6 +63,8 @@ impl Inspection {
             rows::read_service_account(row, 1)?.open(secrets).map(drop)
         })?;
         sweep(CREDENTIALS, &|row| rows::read_credential(row, 1)?.open(secrets).map(drop))?;
+        sweep(SIGNING_KEYS, &|row| rows::read_signing_key(row, 1)?.open(secrets).map(drop))?;
+        sweep(CLIENT_SETTINGS, &|row| rows::read_client_settings(row, 1)?.open(secrets).map(drop))?;
         sweep(AUDIT_EVENTS, &|row| rows::read_audit_event(row, 1)?.open(secrets).map(drop))?;
         Ok(findings)
     }

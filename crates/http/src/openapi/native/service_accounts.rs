@@ -5,15 +5,16 @@ use crate::openapi::part::{Caller, Part};
 use crate::reply::JSON;
 use tenantry_api::keys::Effective;
 use tenantry_api::service_accounts::{
-    CreateClientSecret, CreateServiceAccount, CreatedClientSecret, CreatedServiceAccount,
-    ServiceAccount, UpdateServiceAccount,
+    ClientKeys, CreateClientSecret, CreateServiceAccount, CreatedClientSecret,
+    CreatedServiceAccount, ServiceAccount, SetClientKeys, UpdateServiceAccount,
 };
-use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
+use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post, Put};
 
 pub(super) fn describe(part: &mut Part) {
     of_an_account(part);
     single(part);
     secrets(part);
+    keys(part);
 }
 
 fn of_an_account(part: &mut Part) {
@@ -78,6 +79,28 @@ fn secrets(part: &mut Part) {
         Delete,
         "/v1/service-accounts/{id}/secrets/{secret}",
         (Caller::Key, "End a secret for good"),
+        |call| {
+            call.waits().gives::<Effective>(200, JSON, "By when it holds on every node").changes()
+        },
+    );
+}
+
+fn keys(part: &mut Part) {
+    let path = "/v1/service-accounts/{id}/jwks";
+    part.call(Get, path, (Caller::Key, "Read the keys of a service account"), |call| {
+        call.gives::<ClientKeys>(200, JSON, "The keys")
+    });
+    part.call(Put, path, (Caller::Key, "Replace the keys of a service account"), |call| {
+        call.about("Whoever holds one of them gets what the service account may do.")
+            .takes::<SetClientKeys>(JSON)
+            .waits()
+            .gives::<ClientKeys>(200, JSON, "The keys as they are then")
+            .changes()
+    });
+    part.call(
+        Post,
+        "/v1/service-accounts/{id}/revoke-tokens",
+        (Caller::Key, "End every access token of a service account"),
         |call| {
             call.waits().gives::<Effective>(200, JSON, "By when it holds on every node").changes()
         },

@@ -24,7 +24,11 @@ pub(super) fn close(part: &mut Part) {
     let shown = [ServiceAccountStatus::Active, ServiceAccountStatus::Disabled];
     part.close("ServiceAccount", "status", shown.map(ServiceAccountStatus::as_str));
     // Members and the operator ask over other ways than a network's.
-    part.close("WhoAmI", "kind", [Kind::ApiKey, Kind::PlatformKey].map(Kind::as_str));
+    part.close(
+        "WhoAmI",
+        "kind",
+        [Kind::ApiKey, Kind::PlatformKey, Kind::AccessToken].map(Kind::as_str),
+    );
     part.shape_entries("permissions", &permission());
     part.shape_entries("allowed_ips", &network());
     part.close("ForeignHash", "algorithm", ALGORITHMS);

@@ -4,11 +4,13 @@ mod database;
 mod log;
 mod lost_reply;
 mod machine;
+mod oauth;
 
 use database::Database;
 pub(crate) use log::Log;
 use lost_reply::LostReply;
 pub(crate) use machine::Machine;
+pub(crate) use oauth::{ClientKeyPair, basic, claims_of, encode, form_of};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
