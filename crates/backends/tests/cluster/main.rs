@@ -5,3 +5,4 @@ mod everywhere;
 mod failover;
 mod following;
 mod nodes;
+mod tokens;

@@ -12,15 +12,17 @@ use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::cluster::{Followed, Membership};
 use tenantry_core::error::{Error, Result};
-use tenantry_core::ids::{AccountId, CredentialId};
+use tenantry_core::ids::{AccountId, CredentialId, ServiceAccountId};
 use tenantry_core::keys::NewKey;
 use tenantry_core::leads::NodeId;
+use tenantry_core::oauth::{AuthenticatedClient, ClientAuthentication, TokenRequest};
 use tenantry_core::permissions::PermissionSet;
 use tenantry_core::plane::{Parts, Policy};
 use tenantry_core::realms::Realms;
 use tenantry_core::replay::Once;
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
+use tenantry_core::service_accounts::NewServiceAccount;
 use tenantry_core::store::{Interpose, Interposed};
 use tenantry_core::text::{Line, Metadata, Name};
 use tenantry_core::verify::{Asked, Code, Question, Verifier};
@@ -46,6 +48,13 @@ pub(crate) struct Node {
 pub(crate) struct Key {
     pub(crate) id: CredentialId,
     secret: Arc<str>,
+}
+
+/// A service account.
+pub(crate) struct Machine {
+    pub(crate) id: ServiceAccountId,
+    client_id: Box<str>,
+    secret: Box<str>,
 }
 
 /// What lies between a plane and the store.
@@ -132,9 +141,35 @@ impl Node {
 
     /// What a verification of `key` is answered.
     pub(crate) async fn verify(&self, key: &Key) -> Result<Code> {
-        let question =
-            Question { credential: Asked::Key(&key.secret), permissions: &[], address: None };
+        self.verify_text(&key.secret).await
+    }
+
+    /// The same, of any text.
+    pub(crate) async fn verify_text(&self, text: &str) -> Result<Code> {
+        let question = Question { credential: Asked::Key(text), permissions: &[], address: None };
         self.plane.verify(Verifier::operator(None), &question).await.map(|verdict| verdict.code)
+    }
+
+    /// A token that `machine` gets here.
+    pub(crate) async fn token(&self, machine: &Machine) -> Result<String> {
+        let client = self.client(machine).await?;
+        let request = TokenRequest { scope: None, resources: &[] };
+        let issued = self.plane.issue_access_token(&client, &request).await?;
+        Ok(issued.reveal().to_owned())
+    }
+
+    /// Lets `machine` take its token back here.
+    pub(crate) async fn revoke_token(&self, machine: &Machine, token: &str) {
+        let client = self.client(machine).await.expect("the client");
+        let context =
+            Context { actor: client.to_actor(), request_id: "test".into(), address: None };
+        self.plane.revoke_access_token(&context, &client, token).await.expect("revoked");
+    }
+
+    async fn client(&self, machine: &Machine) -> Result<AuthenticatedClient> {
+        let Machine { client_id: id, secret, .. } = machine;
+        let presented = ClientAuthentication::Secret { id, secret };
+        self.plane.authenticate_client(presented, None).await
     }
 
     /// The same, on a task of its own.
@@ -230,6 +265,20 @@ impl Nodes {
         Key { id: created.key.id, secret: created.secret.reveal().into() }
     }
 
+    /// A service account of the organization.
+    pub(crate) async fn machine(&self) -> Machine {
+        let (plane, context) = (&self.planes[0].plane, self.context());
+        let (new, once) = (NewServiceAccount::default(), Once::unkept());
+        let created = plane.create_service_account(&context, self.organization, new, once).await;
+        let created = created.expect("a service account");
+        let service_account = created.details.service_account;
+        Machine {
+            id: service_account.id,
+            client_id: service_account.client_id,
+            secret: created.secret.reveal().into(),
+        }
+    }
+
     /// Moves time on, which no node uses to read the log.
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
@@ -249,8 +298,17 @@ impl Nodes {
 
     /// What a failover to that copy does: everything after it did not happen.
     pub(crate) fn fail_over(&self) {
-        let tables =
-            ["accounts", "credentials", "audit_events", "change_log", "change_head", "nodes"];
+        let tables = [
+            "accounts",
+            "credentials",
+            "service_accounts",
+            "client_settings",
+            "revoked_tokens",
+            "audit_events",
+            "change_log",
+            "change_head",
+            "nodes",
+        ];
         let back = tables.map(|table| {
             format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM copy.{table};")
         });
