@@ -1,4 +1,4 @@
-//! What remembers: the stores behind the ports of `tenantry-core`.
+//! What is behind the ports of `tenantry-core`: the stores, and fetching what issuers publish.
 //!
 //! A backend takes finished records and gives back unverified ones. It makes no choices, draws no
 //! ids, reads no clock and knows no rule about who may do what. Row structs and SQL stay inside.
@@ -7,6 +7,7 @@
 
 pub mod archive;
 pub mod checkpoint_file;
+pub mod documents;
 pub mod postgres;
 mod rows;
 pub mod sqlite;

@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod commit;
 pub mod credentials;
 pub mod database;
+pub mod dialling;
 pub mod error;
 pub mod ids;
 pub mod json;

@@ -84,6 +84,20 @@ pub const TOKEN_SWEEP_EVERY: Duration = Duration::from_mins(1);
 pub const JWT_LEEWAY: Duration = Duration::from_secs(30);
 /// Longest life of an admin JWT, `exp - iat`.
 pub const JWT_LIFETIME_MAX: Duration = Duration::from_hours(24);
+/// Most keys of a realm's set.
+pub const KEY_SET_KEYS_MAX: usize = 64;
+/// Most values in such a set, or in the document that names it.
+pub const KEY_SET_NODES_MAX: usize = 4096;
+/// Most bytes of either.
+pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
+/// How long fetching one may take, from the name's look-up to the last byte.
+pub const KEY_SET_DEADLINE: Duration = Duration::from_secs(3);
+/// How long a set is used without being asked for again.
+pub const KEY_SET_FRESH: Duration = Duration::from_mins(5);
+/// How often a set is asked for at most.
+pub const KEY_SET_ASK_EVERY: Duration = Duration::from_mins(1);
+/// How long a set is used that cannot be had again.
+pub const KEY_SET_STALE_MAX: Duration = Duration::from_hours(1);
 /// How long an unknown credential is remembered as unknown.
 pub const NOT_FOUND_TTL: Duration = Duration::from_secs(1);
 /// Unknown credentials remembered at once.

@@ -2,11 +2,14 @@
 
 mod database;
 mod network;
+mod realms;
 mod tokens;
 mod traces;
 
 pub use database::{DatabaseConfig, DatabaseSettings};
 pub use network::{NetworkConfig, NetworkSettings};
+use realms::RealmSettings;
+pub use realms::RealmsConfig;
 pub use tokens::TokenSettings;
 #[cfg(not(feature = "otel"))]
 pub(crate) use traces::ignored_variable;
@@ -107,6 +110,8 @@ struct File {
     backup: BackupRecipients,
     #[serde(default)]
     local_realm: LocalRealm,
+    #[serde(default)]
+    realms: Vec<RealmSettings>,
 }
 
 /// The built-in realm.
@@ -139,6 +144,8 @@ pub struct Config {
     pub policy: Policy,
     /// Whether the built-in realm's `super_admin` may act for every organization.
     pub local_realm_platform_wide: bool,
+    /// Trusted issuers of admin JWTs beside it.
+    pub realms: RealmsConfig,
     /// Of the verifications that were answered, one in this many is logged.
     pub access_log_sample: Option<u64>,
     /// Where traces of requests go, if anywhere.
@@ -255,6 +262,7 @@ impl Config {
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             traces: traces.in_force(variable)?,
             local_realm_platform_wide: file.local_realm.platform_wide,
+            realms: RealmsConfig::check(file.realms)?,
             log_level,
             backup_recipients: file.backup,
         })

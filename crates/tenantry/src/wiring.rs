@@ -7,12 +7,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_backends::checkpoint_file::CheckpointFile;
+use tenantry_backends::documents::Documents;
 use tenantry_backends::postgres::PostgresStore;
 use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_core::Plane;
 use tenantry_core::audit::Sealer;
 use tenantry_core::clock::{Clock as _, SystemClock};
+use tenantry_core::dialling::DialRules;
 use tenantry_core::leads::NodeId;
 use tenantry_core::plane::Parts;
 use tenantry_core::realms::Realms;
@@ -144,7 +146,9 @@ pub fn shared_secrets(database: &DatabaseConfig) -> Result<SecretsMaterial> {
 }
 
 fn parts(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> Result<Parts> {
-    let realms = Realms::new(material, config.local_realm_platform_wide, Vec::new())?;
+    let realms =
+        Realms::new(material, config.local_realm_platform_wide, config.realms.to_realms()?)?;
+    let realms = realms.fetching(Arc::new(Documents::new(DialRules::default())));
     Ok(Parts {
         store,
         clock: Arc::new(SystemClock),

@@ -108,7 +108,7 @@ impl Jwk {
     }
 
     /// For the library.
-    pub(super) fn verifying(&self) -> DecodingKey {
+    pub(crate) fn verifying(&self) -> DecodingKey {
         match &self.parts {
             Parts::Ec { x, y } => DecodingKey::from_ec_der(&[&[4], &x[..], &y[..]].concat()),
             Parts::Ed { x } => DecodingKey::from_ed_der(x),

@@ -3,18 +3,23 @@
 //! The operator's own, built-in realm is `local`; its tokens come from `tenantry token`.
 
 mod issue;
+mod keys;
 mod token;
 
 pub use issue::{IssuedToken, NewToken};
+pub use keys::{KeySource, PublishedKeys, parse_key_set};
 pub use token::Admitted;
 
-use crate::error::{Error, Result};
+use crate::dialling::NamedBy;
+use crate::error::{BoxError, Error, Result};
 use crate::ids::AccountId;
 use crate::limits;
 use crate::secrets::SecretsMaterial;
+use async_trait::async_trait;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the built-in realm.
@@ -33,7 +38,7 @@ pub struct Realm {
     /// The exact `aud` of its tokens.
     pub audience: Box<str>,
     /// Its keys.
-    pub keys: Vec<RealmKey>,
+    pub keys: KeySource,
     /// Where its claims are found.
     pub claims: ClaimPaths,
     /// Which tenants it may speak for.
@@ -45,6 +50,7 @@ pub struct Realm {
 }
 
 /// A public key of a realm, good for exactly one algorithm.
+#[derive(Clone)]
 pub struct RealmKey {
     /// Its `kid`.
     pub kid: Box<str>,
@@ -78,9 +84,28 @@ pub enum TenantBinding {
     Only(AccountId),
 }
 
+/// How documents of issuers are had.
+#[async_trait]
+pub trait KeyFetch: Send + Sync {
+    /// The document at `url`, which `named_by` decides may be anywhere. Bounded in time and size; a
+    /// redirect is a failure.
+    async fn fetch(&self, url: &str, named_by: NamedBy) -> Result<Vec<u8>, BoxError>;
+}
+
+/// Fetches nothing.
+struct NoFetch;
+
+#[async_trait]
+impl KeyFetch for NoFetch {
+    async fn fetch(&self, _: &str, _: NamedBy) -> Result<Vec<u8>, BoxError> {
+        Err("this process fetches nothing".into())
+    }
+}
+
 /// All realms of a plane, and the key that signs the built-in one's tokens.
 pub struct Realms {
-    trusted: Vec<Realm>,
+    trusted: Vec<Arc<Realm>>,
+    fetch: Arc<dyn KeyFetch>,
     local_kid: Box<str>,
     local_key: EncodingKey,
 }
@@ -103,30 +128,37 @@ impl Realms {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, public);
         let kid: Box<str> = bs58::encode(&digest.as_ref()[..12]).into_string().into();
         let path = |name: &str| vec![Box::from(name)];
-        let mut realms = vec![Realm {
+        let mut realms = vec![Arc::new(Realm {
             name: LOCAL.into(),
             issuer: LOCAL_ISSUER.into(),
             audience: LOCAL_AUDIENCE.into(),
-            keys: vec![RealmKey {
+            keys: KeySource::Given(vec![RealmKey {
                 kid: kid.clone(),
                 algorithm: Algorithm::ES256,
                 key: DecodingKey::from_ec_der(public),
-            }],
+            }]),
             claims: ClaimPaths { roles: path("roles"), name: path("name"), email: path("email") },
             binding: TenantBinding::ClaimedId(path("tenant_id")),
             platform_wide: local_platform_wide,
             lifetime_max: limits::JWT_LIFETIME_MAX,
-        }];
+        })];
         for realm in others {
             if realms.iter().any(|r| r.name == realm.name || r.issuer == realm.issuer) {
                 return Err(Error::invalid("realms", crate::error::Problem::Reserved));
             }
-            realms.push(realm);
+            realms.push(Arc::new(realm));
         }
-        Ok(Self { trusted: realms, local_kid: kid, local_key: EncodingKey::from_ec_der(der) })
+        let local_key = EncodingKey::from_ec_der(der);
+        Ok(Self { trusted: realms, fetch: Arc::new(NoFetch), local_kid: kid, local_key })
     }
 
-    fn by_issuer(&self, issuer: &str) -> Option<&Realm> {
+    /// The same, with a way to fetch the keys that issuers publish.
+    #[must_use]
+    pub fn fetching(self, fetch: Arc<dyn KeyFetch>) -> Self {
+        Self { fetch, ..self }
+    }
+
+    fn by_issuer(&self, issuer: &str) -> Option<&Arc<Realm>> {
         self.trusted.iter().find(|realm| &*realm.issuer == issuer)
     }
 }

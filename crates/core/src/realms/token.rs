@@ -1,6 +1,7 @@
 //! Admitting an admin JWT (RFC 7519, RFC 8725).
 
-use super::{ClaimPath, Realm, Realms, TenantBinding};
+use super::keys::find_key;
+use super::{ClaimPath, Realm, TenantBinding};
 use crate::Plane;
 use crate::actor::MemberActor;
 use crate::clock::Timestamp;
@@ -15,8 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A token whose signature and claims are right. What it may do depends on the tenant asked for.
-pub struct Admitted<'a> {
-    realm: &'a Realm,
+pub struct Admitted {
+    realm: Arc<Realm>,
     claims: Json,
     subject: Box<str>,
 }
@@ -28,20 +29,24 @@ impl Plane {
     ///
     /// # Errors
     /// [`Error::NotAuthenticated`], for whatever reason; [`Error::RateLimited`] where the address
-    /// has presented too many tokens that are refused.
-    pub fn authenticate_member(
+    /// has presented too many tokens that are refused; [`Error::Unavailable`] where the realm's keys are
+    /// not known.
+    pub async fn authenticate_member(
         &self,
         token: &str,
         realm: Option<&str>,
         address: Option<IpAddr>,
-    ) -> Result<Admitted<'_>> {
-        let admitted = self.realms.admit(token, realm, self.clock.now());
-        admitted.map_err(|error| self.misses.refuse_token(error, address, self.clock.monotonic()))
+    ) -> Result<Admitted> {
+        match self.admit(token, realm).await {
+            Err(error @ Error::NotAuthenticated(_)) => {
+                Err(self.misses.refuse_token(error, address, self.clock.monotonic()))
+            }
+            outcome => outcome,
+        }
     }
-}
 
-impl Realms {
-    fn admit(&self, token: &str, selected: Option<&str>, now: Timestamp) -> Result<Admitted<'_>> {
+    async fn admit(&self, token: &str, selected: Option<&str>) -> Result<Admitted> {
+        let (realms, now) = (&self.realms, self.clock.now());
         let token = Compact::parse(token, limits::JWT_BYTES_MAX).map_err(refuse)?;
         let Compact { header, claims, .. } = &token;
         let typ = header.get("typ").map(Json::as_str);
@@ -49,17 +54,18 @@ impl Realms {
             return Err(INVALID);
         }
 
-        let realm = text(claims, "iss").and_then(|issuer| self.by_issuer(issuer)).ok_or(INVALID)?;
+        let realm = text(claims, "iss").and_then(|issuer| realms.by_issuer(issuer));
+        let realm = realm.ok_or(INVALID)?.clone();
         if selected.is_some_and(|selected| selected != &*realm.name) {
             return Err(INVALID);
         }
         let kid = text(header, "kid").ok_or(INVALID)?;
-        let key = realm.keys.iter().find(|key| &*key.kid == kid).ok_or(INVALID)?;
+        let key = find_key(&realm, kid, &realms.fetch, &self.clock).await?.ok_or(INVALID)?;
         token.check_signature(&key.key, key.algorithm).map_err(refuse)?;
         if audience(claims) != Some(&*realm.audience) {
             return Err(INVALID);
         }
-        check_times(claims, realm, now)?;
+        check_times(claims, &realm, now)?;
         let subject = text(claims, "sub")
             .filter(|subject| Line::parse(subject).is_ok() && !subject.is_empty())
             .ok_or(INVALID)?;
@@ -68,7 +74,7 @@ impl Realms {
     }
 }
 
-impl Admitted<'_> {
+impl Admitted {
     /// The actor, acting for `tenant`.
     ///
     /// # Errors

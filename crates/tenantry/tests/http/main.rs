@@ -26,6 +26,7 @@ mod misses;
 mod oauth;
 mod openapi;
 mod operator;
+mod realms;
 mod rotation;
 mod rotation_laws;
 mod service_account_life;

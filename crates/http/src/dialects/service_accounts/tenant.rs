@@ -23,7 +23,8 @@ impl FromRequestParts<AppState> for Administrator {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
         let realm = realm(&parts.headers)?;
         let address = peer(parts)?.address();
-        let admitted = state.plane.authenticate_member(bearer(&parts.headers)?, realm, address)?;
+        let admitted = state.plane.authenticate_member(bearer(&parts.headers)?, realm, address);
+        let admitted = admitted.await?;
         let member = admitted.act_for(tenant(&parts.headers)?)?;
         Ok(Self(context(parts, Actor::Member(member))?))
     }

@@ -1,12 +1,14 @@
 //! An app on a store of its own, and typed callers of it.
 
 mod database;
+mod issuer;
 mod log;
 mod lost_reply;
 mod machine;
 mod oauth;
 
 use database::Database;
+pub(crate) use issuer::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS};
 pub(crate) use log::Log;
 use lost_reply::LostReply;
 pub(crate) use machine::Machine;
@@ -20,15 +22,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tenantry_backends::documents::Documents;
 use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_backends::testing::{Database as SharedDatabase, Server};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::cluster::{Followed, Membership};
+use tenantry_core::dialling::DialRules;
 use tenantry_core::leads::NodeId;
 use tenantry_core::plane::{Parts, Policy};
-use tenantry_core::realms::Realms;
+use tenantry_core::realms::{Realm, Realms};
 use tenantry_core::rng::SeededRng;
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
 use tenantry_core::store::{Interposed, Store};
@@ -63,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) access_log_sample: u64,
     /// The bound of one node of several; none for a node that is alone.
     pub(crate) max_staleness: Option<Duration>,
+    /// Issuers beside the built-in one.
+    pub(crate) realms: Vec<Realm>,
 }
 
 impl Default for Settings {
@@ -74,6 +80,7 @@ impl Default for Settings {
             database_bytes_max: None,
             access_log_sample: 1,
             max_staleness: None,
+            realms: Vec::new(),
         }
     }
 }
@@ -123,14 +130,16 @@ impl TestApp {
         let (store, database) = open(&settings, dir.path(), clock.now()).await;
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
-        let realms = Realms::new(&material, settings.local_platform_wide, Vec::new());
+        let realms = Realms::new(&material, settings.local_platform_wide, settings.realms);
+        let realms = realms.expect("realms");
+        let fetch = Documents::new(DialRules::default());
         let store = Arc::new(Interposed { store, between: LostReply::default() });
         let parts = Parts {
             store: store.clone(),
             clock: clock.clone(),
             rng,
             secrets: Secrets::new(&material),
-            realms: realms.expect("the built-in realm"),
+            realms: realms.fetching(Arc::new(fetch)),
             policy: settings.policy,
         };
         let plane = Arc::new(match settings.max_staleness {

@@ -1,0 +1,351 @@
+//! Realms beside the built-in one: whose admin JWTs are believed, and for which tenants.
+
+use crate::support::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS, Reply, Settings, TestApp};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+use tenantry_core::dialling::NamedBy;
+use tenantry_core::ids::AccountId;
+use tenantry_core::limits;
+use tenantry_core::oauth::SigningAlgorithm;
+use tenantry_core::realms::{ClaimPaths, KeySource, PublishedKeys, Realm, TenantBinding};
+
+const PATH: &str = "/api/v1/admin/service-account/create";
+const MINUTE: u64 = 60;
+
+/// A realm of the issuer's as Keycloak's claims are, its keys found by discovery.
+fn realm(issuer: &Issuer, binding: TenantBinding) -> Realm {
+    let path = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Vec<_>>();
+    let keys = PublishedKeys::new(None, NamedBy::Operator, SigningAlgorithm::ALL.to_vec());
+    Realm {
+        name: "staff".into(),
+        issuer: issuer.url().into(),
+        audience: "tenantry".into(),
+        keys: KeySource::Published(keys),
+        claims: ClaimPaths {
+            roles: path(&["realm_access", "roles"]),
+            name: path(&["name"]),
+            email: path(&["email"]),
+        },
+        binding,
+        platform_wide: false,
+        lifetime_max: Duration::from_hours(1),
+    }
+}
+
+/// The id that an app's organization will have: the same chance draws the same.
+async fn organization() -> AccountId {
+    let app = TestApp::start().await;
+    AccountId::parse_uuid(&app.organization.uuid).expect("an id")
+}
+
+async fn app_with(realm: Realm) -> TestApp {
+    TestApp::start_with(Settings { realms: vec![realm], ..Settings::default() }).await
+}
+
+/// An app whose organization the issuer speaks for.
+async fn bound(issuer: &Issuer) -> TestApp {
+    let only = TenantBinding::Only(organization().await);
+    app_with(realm(issuer, only)).await
+}
+
+fn claims(app: &TestApp, issuer: &Issuer, role: &str) -> Value {
+    json!({
+        "iss": issuer.url(),
+        "aud": "tenantry",
+        "sub": "f:1:ada",
+        "name": "Ada Lovelace",
+        "email": "ada@example.com",
+        "realm_access": { "roles": ["offline_access", role] },
+        "iat": app.now(),
+        "exp": app.now() + 300,
+    })
+}
+
+async fn create(app: &TestApp, tenant: &str, token: &str) -> Reply {
+    app.bearer(token).header("x-tenantid", tenant).post_bytes(PATH, "").await
+}
+
+#[tokio::test]
+async fn an_admin_of_another_issuer_is_known_by_the_claims() {
+    for algorithm in ["ES256", "EdDSA", "RS256"] {
+        let key = IssuerKey::new(algorithm, "one");
+        let issuer = Issuer::start(&[key.jwk()]);
+        let app = bound(&issuer).await;
+        let tenant = &app.organization.uuid;
+        let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+        let first = create(&app, tenant, &token).await;
+        assert_eq!(first.status, 200, "{algorithm} {}", first.text);
+        let creator = &first.json["data"]["createdBy"];
+        assert_eq!(creator["name"], "Ada Lovelace");
+        assert_eq!(creator["email"], "ada@example.com");
+        // They are the same person the next time, and their keys are not asked for again.
+        let second = create(&app, tenant, &token).await;
+        assert_eq!(second.json["data"]["createdBy"], *creator);
+        assert_eq!(issuer.asked(), [DISCOVERY, KEYS]);
+    }
+}
+
+#[tokio::test]
+async fn case_24_and_28_and_29_a_realm_is_selected_and_roles_are_read_as_they_are() {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let app = bound(&issuer).await;
+    let tenant = &app.organization.uuid;
+    let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+    for (selected, status) in [("staff", 200), ("local", 401), ("Staff", 401), ("../staff", 401)] {
+        let admin = app.bearer(&token).header("x-tenantid", tenant).header("realmname", selected);
+        assert_eq!(admin.post_bytes(PATH, "").await.status, status, "{selected}");
+    }
+    for roles in [
+        json!({ "roles": ["Tenant_Admin"] }),
+        json!({ "roles": "tenant_admin" }),
+        json!({ "roles": ["tenant_admin", {}] }),
+        json!({ "roles": [] }),
+        json!(["tenant_admin"]),
+    ] {
+        let mut claims = claims(&app, &issuer, "tenant_admin");
+        claims["realm_access"] = roles.clone();
+        claims["roles"] = json!(["tenant_admin"]);
+        assert_eq!(create(&app, tenant, &key.jwt(&claims)).await.status, 403, "{roles}");
+    }
+}
+
+#[tokio::test]
+async fn case_27_an_issuer_speaks_for_its_own_tenants_alone() {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let own = organization().await;
+    let tenants = HashMap::from([(Box::from("acme"), own)]);
+    let binding = TenantBinding::Mapped(vec!["org".into()], tenants);
+    let app = app_with(realm(&issuer, binding)).await;
+    let (tenant, other) = (&app.organization.uuid, app.organization("Other").await.uuid);
+    for (org, role, asked, status) in [
+        (json!("acme"), "tenant_admin", tenant, 200),
+        (json!("acme"), "tenant_admin", &other, 403),
+        // The realm is not platform-wide.
+        (json!("acme"), "super_admin", &other, 403),
+        // What a token says of a tenant by its id is nothing that the realm was given.
+        (json!(tenant), "tenant_admin", tenant, 403),
+        (json!(other), "tenant_admin", &other, 403),
+        (json!(["acme"]), "tenant_admin", tenant, 403),
+        (Value::Null, "tenant_admin", tenant, 403),
+    ] {
+        let mut claims = claims(&app, &issuer, role);
+        claims["org"] = org.clone();
+        let reply = create(&app, asked, &key.jwt(&claims)).await;
+        assert_eq!(reply.status, status, "{org} {role}: {}", reply.text);
+    }
+    let wide =
+        Realm { platform_wide: true, ..realm(&issuer, TenantBinding::Only(organization().await)) };
+    let app = app_with(wide).await;
+    let other = app.organization("Other").await.uuid;
+    for (role, status) in [("super_admin", 200), ("tenant_admin", 403)] {
+        let token = key.jwt(&claims(&app, &issuer, role));
+        assert_eq!(create(&app, &other, &token).await.status, status, "{role}");
+    }
+}
+
+#[tokio::test]
+async fn case_17_whatever_tokens_name_keys_are_asked_for_once_a_minute() {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let app = bound(&issuer).await;
+    let tenant = app.organization.uuid.clone();
+    let good = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+    let bodies = claims(&app, &issuer, "tenant_admin");
+    let flood = (0..200).map(|number| {
+        let header = json!({ "alg": "ES256", "kid": format!("no-{number}") });
+        let token = key.pair.jwt(&header, &bodies);
+        let (app, tenant) = (&app, &tenant);
+        async move { create(app, tenant, &token).await.status.as_u16() }
+    });
+    let statuses = futures_util::future::join_all(flood).await;
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    assert_eq!(issuer.asked(), [DISCOVERY, KEYS]);
+    // Neither is the minute over for a good token.
+    app.advance(MINUTE - 1);
+    let next = IssuerKey::new("EdDSA", "two");
+    issuer.publish_keys(&[key.jwk(), next.jwk()]);
+    let token = next.jwt(&claims(&app, &issuer, "tenant_admin"));
+    assert_eq!(create(&app, &tenant, &token).await.status, 401);
+    assert!(issuer.asked().is_empty());
+    // A rotation is noticed by the first token that needs it.
+    app.advance(1);
+    assert_eq!(create(&app, &tenant, &token).await.status, 200);
+    assert_eq!(create(&app, &tenant, &good).await.status, 200);
+    assert_eq!(issuer.asked(), [DISCOVERY, KEYS]);
+}
+
+#[tokio::test]
+async fn case_18_no_header_of_a_token_leads_anywhere() {
+    let (key, mine) = (IssuerKey::new("ES256", "one"), IssuerKey::new("ES256", "one"));
+    let (issuer, attacker) = (Issuer::start(&[key.jwk()]), Issuer::start(&[mine.jwk()]));
+    let app = bound(&issuer).await;
+    let keys = format!("{}{KEYS}", attacker.url());
+    for (name, value) in
+        [("jku", json!(keys)), ("x5u", json!(keys)), ("jwk", mine.jwk()), ("x5c", json!(["AAAA"]))]
+    {
+        let mut header = json!({ "alg": "ES256", "kid": "one" });
+        header[name] = value;
+        let token = mine.pair.jwt(&header, &claims(&app, &issuer, "tenant_admin"));
+        assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 401, "{name}");
+    }
+    assert!(attacker.asked().is_empty() && issuer.asked().is_empty());
+}
+
+#[tokio::test]
+async fn case_31_what_an_issuer_publishes_is_bounded() {
+    let key = IssuerKey::new("ES256", "one");
+    let secret = Issuer::start(&[key.jwk()]);
+    let padded = |bytes: usize| {
+        let mut set = json!({ "keys": [key.jwk()] });
+        let own = set.to_string().len() + r#","pad":"""#.len();
+        set["pad"] = "x".repeat(bytes - own).into();
+        set
+    };
+    let several = |count: usize| {
+        let mut keys: Vec<Value> = (1..count).map(|_| json!({ "kty": "oct" })).collect();
+        keys.push(key.jwk());
+        json!({ "keys": keys })
+    };
+    let at_most = limits::KEY_SET_BYTES_MAX;
+    for (what, set, status) in [
+        ("the most bytes", padded(at_most), 200),
+        ("a byte more", padded(at_most + 1), 503),
+        ("the most keys", several(limits::KEY_SET_KEYS_MAX), 200),
+        ("a key more", several(limits::KEY_SET_KEYS_MAX + 1), 503),
+        ("no set", json!([key.jwk()]), 503),
+    ] {
+        let issuer = Issuer::start(&[]);
+        issuer.publish(KEYS, &set);
+        let app = bound(&issuer).await;
+        let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+        let reply = create(&app, &app.organization.uuid, &token).await;
+        assert_eq!(reply.status, status, "{what}: {}", reply.text);
+    }
+    // A redirect is not followed, and nobody is waited for longer than the deadline.
+    let issuer = Issuer::start(&[]);
+    let to = format!("location: {}{KEYS}\r\n", secret.url());
+    issuer.answer(KEYS, "302 Found", &to, b"");
+    let app = bound(&issuer).await;
+    let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 503);
+    assert!(secret.asked().is_empty());
+    issuer.set(KEYS, Answer::Drip);
+    app.advance(MINUTE);
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 503);
+    // A discovery document of another issuer is nobody's.
+    issuer.publish(
+        DISCOVERY,
+        &json!({ "issuer": secret.url(), "jwks_uri": format!("{}{KEYS}", secret.url()) }),
+    );
+    app.advance(MINUTE);
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 503);
+    assert!(secret.asked().is_empty());
+}
+
+#[tokio::test]
+async fn case_31_keys_that_are_weak_private_or_for_something_else_verify_nothing() {
+    let key = IssuerKey::new("ES256", "one");
+    let with = |name: &str, value: Value| {
+        let mut jwk = key.jwk();
+        jwk[name] = value;
+        jwk
+    };
+    for jwk in [
+        with("use", json!("enc")),
+        with("alg", json!("ES384")),
+        with("alg", json!("HS256")),
+        with("d", json!("AAAA")),
+        json!({ "kty": "oct", "k": "AAAA", "kid": "one" }),
+        json!({ "kty": "RSA", "n": "x".repeat(86), "e": "AQAB", "kid": "one" }),
+    ] {
+        let issuer = Issuer::start(&[jwk.clone()]);
+        let app = bound(&issuer).await;
+        let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+        let reply = create(&app, &app.organization.uuid, &token).await;
+        assert_eq!(reply.status, 401, "{jwk}: {}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn case_31_the_last_good_keys_are_believed_for_an_hour() {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let app = bound(&issuer).await;
+    let tenant = &app.organization.uuid;
+    let mut answers = Vec::new();
+    for minutes in [0, 6, 53, 1] {
+        app.advance(minutes * MINUTE);
+        let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+        answers.push(create(&app, tenant, &token).await.status.as_u16());
+        issuer.answer(KEYS, "500 Internal Server Error", "", b"");
+    }
+    assert_eq!(answers, [200, 200, 200, 503]);
+    // The built-in realm is nobody's to take down.
+    let local = app.token(tenant, "tenant_admin").await;
+    assert_eq!(create(&app, tenant, &local).await.status, 200);
+    issuer.publish_keys(&[key.jwk()]);
+    app.advance(MINUTE);
+    let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+    assert_eq!(create(&app, tenant, &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn cases_14_to_23_hold_for_every_realm() {
+    let key = IssuerKey::new("ES256", "one");
+    let rsa = IssuerKey::new("RS256", "two");
+    let issuer = Issuer::start(&[key.jwk(), rsa.jwk()]);
+    let app = bound(&issuer).await;
+    let (tenant, now) = (&app.organization.uuid, app.now());
+    let good = claims(&app, &issuer, "tenant_admin");
+    assert_eq!(create(&app, tenant, &key.jwt(&good)).await.status, 200);
+    let slash = format!("{}/", issuer.url());
+    for (name, value) in [
+        ("iss", json!(slash)),
+        ("iss", json!(issuer.url().to_uppercase())),
+        ("aud", Value::Null),
+        ("aud", json!("other")),
+        ("aud", json!(["tenantry", "other"])),
+        ("aud", json!([])),
+        ("aud", json!(7)),
+        ("exp", Value::Null),
+        ("exp", json!(now - 31)),
+        ("exp", json!((now + 300).to_string())),
+        ("exp", json!(1e308)),
+        ("exp", json!(-1)),
+        ("nbf", json!(now + 31)),
+        ("nbf", json!("0")),
+        ("iat", json!(now + 31)),
+        // The realm's own maximum.
+        ("exp", json!(now + 3601)),
+        ("sub", Value::Null),
+    ] {
+        let mut claims = good.clone();
+        claims[name] = value.clone();
+        let reply = create(&app, tenant, &key.jwt(&claims)).await;
+        assert_eq!(reply.status, 401, "{name} {value}: {}", reply.text);
+    }
+    for header in [
+        json!({ "alg": "none", "kid": "one" }),
+        json!({ "alg": "HS256", "kid": "one" }),
+        json!({ "alg": "ES384", "kid": "one" }),
+        json!({ "alg": "RS256", "kid": "one" }),
+        json!({ "alg": "ES256", "kid": "two" }),
+        json!({ "alg": "ES256" }),
+        json!({ "alg": "ES256", "kid": 1 }),
+        json!({ "alg": "ES256", "kid": ["one"] }),
+        json!({ "alg": "ES256", "kid": "../../dev/null" }),
+        json!({ "alg": "ES256", "kid": "one", "crit": ["x"], "x": 1 }),
+        json!({ "alg": "ES256", "kid": "one", "typ": "dpop+jwt" }),
+    ] {
+        let token = key.pair.jwt(&header, &good);
+        assert_eq!(create(&app, tenant, &token).await.status, 401, "{header}");
+    }
+    for header in [json!({ "alg": "PS256", "kid": "two" }), json!({ "alg": "RS512", "kid": "two" })]
+    {
+        let token = rsa.pair.jwt(&header, &good);
+        assert_eq!(create(&app, tenant, &token).await.status, 401, "{header}");
+    }
+}
