@@ -198,6 +198,9 @@ pub enum Kind {
     /// A secret of a service account.
     #[error("client secret")]
     ClientSecret,
+    /// A realm.
+    #[error("realm")]
+    Realm,
     /// A path that the server does not know.
     #[error("path")]
     Path,

@@ -198,6 +198,12 @@ id!(
 );
 
 id!(
+    /// A realm of an organization's own.
+    RealmId,
+    "rlm_"
+);
+
+id!(
     /// An access token.
     TokenId,
     "tok_"

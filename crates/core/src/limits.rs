@@ -84,6 +84,16 @@ pub const TOKEN_SWEEP_EVERY: Duration = Duration::from_mins(1);
 pub const JWT_LEEWAY: Duration = Duration::from_secs(30);
 /// Longest life of an admin JWT, `exp - iat`.
 pub const JWT_LIFETIME_MAX: Duration = Duration::from_hours(24);
+/// Most realms of one organization's own.
+pub const REALMS_MAX: u32 = 10;
+/// Longest issuer, audience or URL of a realm, in bytes.
+pub const ISSUER_BYTES_MAX: usize = 512;
+/// Most names on the way to a claim.
+pub const CLAIM_NAMES_MAX: usize = 8;
+/// Longest name of a claim, in bytes.
+pub const CLAIM_NAME_BYTES_MAX: usize = 128;
+/// Realms of organizations whose keys a node remembers.
+pub const REALM_CACHE_ENTRIES: usize = 1024;
 /// Most keys of a realm's set.
 pub const KEY_SET_KEYS_MAX: usize = 64;
 /// Most values in such a set, or in the document that names it.

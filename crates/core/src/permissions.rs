@@ -238,11 +238,15 @@ pub enum Right {
     AuditRead,
     /// `tenantry.usage:read`
     UsageRead,
+    /// `tenantry.realms:read`
+    RealmsRead,
+    /// `tenantry.realms:write`
+    RealmsWrite,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::AccountsRead,
         Self::AccountsWrite,
         Self::KeysRead,
@@ -252,6 +256,8 @@ impl Right {
         Self::ServiceAccountsWrite,
         Self::AuditRead,
         Self::UsageRead,
+        Self::RealmsRead,
+        Self::RealmsWrite,
     ];
 
     /// The permission's text.
@@ -267,6 +273,8 @@ impl Right {
             Self::ServiceAccountsWrite => "tenantry.service_accounts:write",
             Self::AuditRead => "tenantry.audit:read",
             Self::UsageRead => "tenantry.usage:read",
+            Self::RealmsRead => "tenantry.realms:read",
+            Self::RealmsWrite => "tenantry.realms:write",
         }
     }
 

@@ -64,6 +64,8 @@ pub struct Policy {
     pub keys_max: u32,
     /// Most service accounts of one account.
     pub service_accounts_max: u32,
+    /// Most realms of one organization's own.
+    pub realms_max: u32,
     /// Credentials in the verify cache.
     pub cache_entries: usize,
     /// Look-ups a second that find nothing.
@@ -82,6 +84,7 @@ impl Default for Policy {
             key_prefix: KeyPrefix::default(),
             keys_max: limits::KEYS_MAX,
             service_accounts_max: limits::SERVICE_ACCOUNTS_MAX,
+            realms_max: limits::REALMS_MAX,
             cache_entries: limits::VERIFY_CACHE_ENTRIES,
             misses_per_second_max: limits::MISSES_PER_SECOND_MAX,
             issuer: "http://localhost".into(),

@@ -7,10 +7,12 @@
 #[cfg(feature = "testing")]
 mod interposed;
 mod oauth;
+mod realms;
 
 #[cfg(feature = "testing")]
 pub use interposed::{Interpose, Interposed};
 pub use oauth::{FoundClient, OAuthStore};
+pub use realms::RealmStore;
 
 use crate::accounts::Account;
 use crate::audit::chain::{ChainHead, NewLinks, Unsealed};
@@ -44,6 +46,7 @@ pub trait Store:
     + MemberStore
     + NodeStore
     + OAuthStore
+    + RealmStore
     + ReplayStore
     + ServiceAccountStore
 {
@@ -60,6 +63,7 @@ impl<T> Store for T where
         + MemberStore
         + NodeStore
         + OAuthStore
+        + RealmStore
         + ReplayStore
         + ServiceAccountStore
 {

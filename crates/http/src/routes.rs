@@ -167,6 +167,9 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/v1/service-accounts/{id}/jwks"           Native Key Reads  native::client_keys::find;
     PUT  "/v1/service-accounts/{id}/jwks"           Native Key Writes native::client_keys::replace;
     POST "/v1/service-accounts/{id}/revoke-tokens"  Native Key Writes native::client_keys::revoke_tokens;
+    POST "/v1/realms"                               Native Key Creates native::realms::create;
+    GET  "/v1/realms"                               Native Key Reads  native::realms::list;
+    DELETE "/v1/realms/{id}"                        Native Key Writes native::realms::delete;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
     GET  "/v1/audit-events"                         Native Key Reads  native::audit::list;
     GET  "/v1/audit-events/verify"                  Native Key Reads  native::audit::verify;

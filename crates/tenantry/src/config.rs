@@ -253,6 +253,7 @@ impl Config {
                 key_prefix,
                 keys_max: keys_max.unwrap_or(limits::KEYS_MAX),
                 service_accounts_max: service_accounts_max.unwrap_or(limits::SERVICE_ACCOUNTS_MAX),
+                realms_max: limits::REALMS_MAX,
                 cache_entries: cache_entries.unwrap_or(limits::VERIFY_CACHE_ENTRIES),
                 misses_per_second_max: misses.unwrap_or(limits::MISSES_PER_SECOND_MAX),
                 issuer: tokens.issuer,

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     7 "audit_chains" "0007_audit_chains.sql",
     8 "nodes" "0008_nodes.sql",
     9 "oauth" "0009_oauth.sql",
+    10 "realms" "0010_realms.sql",
 };
 
 /// What has to be there before anything else: the list of what was applied, and the row whose lock

@@ -7,7 +7,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `hints`: how nodes are told that there are changes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `nodes`, `health`
 //!
 //! Every transaction is READ COMMITTED. A change of a row names the version that it changes, and what
 //! is counted is counted under a row's lock. Locks are taken in one order: accounts, service
@@ -32,6 +32,7 @@ mod migrations;
 mod nodes;
 mod oauth;
 mod pool;
+mod realms;
 mod replays;
 mod rows;
 mod service_accounts;

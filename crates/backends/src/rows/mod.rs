@@ -10,6 +10,7 @@ mod columns;
 mod found;
 mod json;
 mod oauth;
+mod realms;
 
 pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, read_link};
 pub(crate) use cells::Cell;
@@ -19,6 +20,7 @@ pub(crate) use oauth::{
     client_settings_cells, read_client_settings, read_found_client, read_listed_signing_key,
     read_signing_key, signing_key_cells,
 };
+pub(crate) use realms::{read_realm, realm_cells};
 
 use json::{
     networks_from_json, networks_to_json, permissions_from_json, permissions_to_json,

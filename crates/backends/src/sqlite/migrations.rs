@@ -60,6 +60,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "oauth",
         sql: include_str!("../../migrations/sqlite/0009_oauth.sql"),
     },
+    Migration {
+        number: 10,
+        name: "realms",
+        sql: include_str!("../../migrations/sqlite/0010_realms.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

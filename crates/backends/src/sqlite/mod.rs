@@ -9,7 +9,7 @@
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `nodes`, `health`
 
 mod accounts;
 mod audit;
@@ -28,6 +28,7 @@ mod migrations;
 mod nodes;
 mod oauth;
 mod readers;
+mod realms;
 mod replays;
 mod restore;
 mod rows;

@@ -4,8 +4,8 @@ pub(super) use crate::rows::{
     Columns, account_cells, audit_event_cells, client_settings_cells, credential_cells, damaged,
     member_cells, read_account, read_audit_event, read_chain_head, read_client_settings,
     read_credential, read_found, read_found_client, read_head, read_link, read_listed_signing_key,
-    read_member, read_name, read_service_account, read_signing_key, replay_cells,
-    service_account_cells, signing_key_cells, stored_number,
+    read_member, read_name, read_realm, read_service_account, read_signing_key, realm_cells,
+    replay_cells, service_account_cells, signing_key_cells, stored_number,
 };
 
 use super::errors::from_sqlite;

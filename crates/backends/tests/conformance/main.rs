@@ -19,6 +19,7 @@ mod oauth;
 mod on_postgres;
 mod on_sqlite;
 mod postgres;
+mod realms;
 mod replays;
 mod rotations;
 mod service_accounts;

@@ -83,6 +83,12 @@ macro_rules! suite {
                 a_token_is_revoked_once_and_forgotten_in_time
                 an_assertion_is_used_once_while_it_holds
             }
+            realms {
+                a_realm_is_found_by_its_issuer
+                issuers_are_unique_and_names_within_an_organization
+                of_many_realms_at_once_the_last_reaches_the_maximum
+                a_realm_is_deleted_once_and_by_its_own_organization
+            }
             audit {
                 an_event_is_stored_by_itself
                 a_change_has_its_event_exactly_once

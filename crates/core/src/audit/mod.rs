@@ -28,7 +28,7 @@ pub use versions::{Row, VersionSums};
 use crate::Plane;
 use crate::actor::{Actor, Context};
 use crate::clock::Timestamp;
-use crate::ids::{AccountId, CredentialId, EventId, MemberId, ServiceAccountId};
+use crate::ids::{AccountId, CredentialId, EventId, MemberId, RealmId, ServiceAccountId};
 use crate::secrets::{MacWriter, Protected, SealKey, Sealed};
 use std::net::IpAddr;
 
@@ -175,6 +175,10 @@ pub enum Action {
     TokenRevoked,
     /// All access tokens that a service account had were revoked.
     TokensRevoked,
+    /// A realm of an organization's own was made.
+    RealmCreated,
+    /// A realm of an organization's own was deleted.
+    RealmDeleted,
     /// The store was put back from a backup: what happened after it did not happen here.
     StoreRestored,
 }
@@ -216,6 +220,8 @@ impl Action {
             Self::ClientKeysChanged => "client_keys.changed",
             Self::TokenRevoked => "token.revoked",
             Self::TokensRevoked => "tokens.revoked",
+            Self::RealmCreated => "realm.created",
+            Self::RealmDeleted => "realm.deleted",
             Self::StoreRestored => "store.restored",
         }
     }
@@ -234,6 +240,8 @@ pub enum Target {
     ServiceAccount(ServiceAccountId),
     /// A signing key, by its number.
     SigningKey(u64),
+    /// A realm.
+    Realm(RealmId),
 }
 
 impl Target {
@@ -244,6 +252,7 @@ impl Target {
             Self::Member(id) => ("member", id.to_string()),
             Self::ServiceAccount(id) => ("service_account", id.to_string()),
             Self::SigningKey(number) => ("signing_key", number.to_string()),
+            Self::Realm(id) => ("realm", id.to_string()),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// What discovery adds to an issuer (OpenID Connect Discovery 1.0 §4).
+/// What discovery adds to an issuer (`OpenID` Connect Discovery 1.0 §4).
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// Where the keys of a realm are.
@@ -67,19 +67,15 @@ impl PublishedKeys {
     }
 
     async fn fetch(&self, issuer: &str, fetch: &dyn KeyFetch) -> Result<Vec<RealmKey>, BoxError> {
-        let url = match &self.url {
-            Some(url) => url.to_string(),
-            None => {
-                let url = format!("{}{DISCOVERY}", issuer.trim_end_matches('/'));
-                let document = fetch.fetch(&url, self.named_by).await?;
-                let document = read(&document)?;
-                if text(&document, "issuer") != Some(issuer) {
-                    return Err("the discovery document is another issuer's".into());
-                }
-                text(&document, "jwks_uri")
-                    .ok_or("the discovery document names no keys")?
-                    .to_owned()
+        let url = if let Some(url) = &self.url {
+            url.to_string()
+        } else {
+            let url = format!("{}{DISCOVERY}", issuer.trim_end_matches('/'));
+            let document = read(&fetch.fetch(&url, self.named_by).await?)?;
+            if text(&document, "issuer") != Some(issuer) {
+                return Err("the discovery document is another issuer's".into());
             }
+            text(&document, "jwks_uri").ok_or("the discovery document names no keys")?.to_owned()
         };
         let set = fetch.fetch(&url, self.named_by).await?;
         parse_key_set(&set, &self.algorithms)
@@ -106,15 +102,23 @@ pub fn parse_key_set(
     if jwks.len() > limits::KEY_SET_KEYS_MAX {
         return Err("the set has too many keys".into());
     }
-    let usable = jwks.iter().filter_map(|jwk| ClientKey::parse(jwk).ok());
-    let usable = usable.filter(|key| algorithms.contains(&key.jwk.algorithm()));
-    Ok(usable
+    Ok(usable(jwks.iter().filter_map(|jwk| ClientKey::parse(jwk).ok()), algorithms))
+}
+
+/// Those of these keys that verify one of these algorithms.
+pub(super) fn usable(
+    keys: impl IntoIterator<Item = ClientKey>,
+    algorithms: &[SigningAlgorithm],
+) -> Vec<RealmKey> {
+    let fits = |key: &ClientKey| algorithms.contains(&key.jwk.algorithm());
+    keys.into_iter()
+        .filter(fits)
         .map(|ClientKey { kid, jwk }| RealmKey {
             kid,
             algorithm: jwk.algorithm().of_library(),
             key: jwk.verifying(),
         })
-        .collect())
+        .collect()
 }
 
 /// The key of a realm with this `kid`.

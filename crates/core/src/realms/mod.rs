@@ -4,20 +4,26 @@
 
 mod issue;
 mod keys;
+mod own;
+mod preset;
 mod token;
 
 pub use issue::{IssuedToken, NewToken};
 pub use keys::{KeySource, PublishedKeys, parse_key_set};
+pub use own::{OwnKeys, OwnRealm, RealmSettings};
+pub use preset::Preset;
 pub use token::Admitted;
 
 use crate::dialling::NamedBy;
 use crate::error::{BoxError, Error, Result};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, RealmId};
 use crate::limits;
 use crate::secrets::SecretsMaterial;
+use crate::text::Name;
 use async_trait::async_trait;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +39,8 @@ pub const LOCAL_AUDIENCE: &str = "tenantry";
 pub struct Realm {
     /// Its name, by which a request may select it.
     pub name: Box<str>,
+    /// By what its members are told from those of other realms.
+    pub member_realm: Box<str>,
     /// The exact `iss` of its tokens; unique in the plane.
     pub issuer: Box<str>,
     /// The exact `aud` of its tokens.
@@ -64,6 +72,7 @@ pub struct RealmKey {
 pub type ClaimPath = Vec<Box<str>>;
 
 /// Where a realm's claims are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPaths {
     /// An array of role names.
     pub roles: ClaimPath,
@@ -105,6 +114,8 @@ impl KeyFetch for NoFetch {
 /// All realms of a plane, and the key that signs the built-in one's tokens.
 pub struct Realms {
     trusted: Vec<Arc<Realm>>,
+    /// Realms of organizations, for the sake of their keys.
+    own: Cache<RealmId, Arc<Realm>>,
     fetch: Arc<dyn KeyFetch>,
     local_kid: Box<str>,
     local_key: EncodingKey,
@@ -130,6 +141,7 @@ impl Realms {
         let path = |name: &str| vec![Box::from(name)];
         let mut realms = vec![Arc::new(Realm {
             name: LOCAL.into(),
+            member_realm: LOCAL.into(),
             issuer: LOCAL_ISSUER.into(),
             audience: LOCAL_AUDIENCE.into(),
             keys: KeySource::Given(vec![RealmKey {
@@ -149,13 +161,20 @@ impl Realms {
             realms.push(Arc::new(realm));
         }
         let local_key = EncodingKey::from_ec_der(der);
-        Ok(Self { trusted: realms, fetch: Arc::new(NoFetch), local_kid: kid, local_key })
+        let own = Cache::new(limits::REALM_CACHE_ENTRIES);
+        Ok(Self { trusted: realms, own, fetch: Arc::new(NoFetch), local_kid: kid, local_key })
     }
 
     /// The same, with a way to fetch the keys that issuers publish.
     #[must_use]
     pub fn fetching(self, fetch: Arc<dyn KeyFetch>) -> Self {
         Self { fetch, ..self }
+    }
+
+    /// Whether the operator has given this name or this issuer to a realm.
+    fn knows(&self, name: &Name, issuer: &str) -> bool {
+        let same = |realm: &Arc<Realm>| *realm.name == *name.as_str() || *realm.issuer == *issuer;
+        self.trusted.iter().any(same)
     }
 
     fn by_issuer(&self, issuer: &str) -> Option<&Arc<Realm>> {

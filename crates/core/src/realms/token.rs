@@ -54,8 +54,11 @@ impl Plane {
             return Err(INVALID);
         }
 
-        let realm = text(claims, "iss").and_then(|issuer| realms.by_issuer(issuer));
-        let realm = realm.ok_or(INVALID)?.clone();
+        let issuer = text(claims, "iss").ok_or(INVALID)?;
+        let realm = match realms.by_issuer(issuer) {
+            Some(realm) => realm.clone(),
+            None => self.find_own_realm(issuer).await?.ok_or(INVALID)?,
+        };
         if selected.is_some_and(|selected| selected != &*realm.name) {
             return Err(INVALID);
         }
@@ -92,7 +95,7 @@ impl Admitted {
         }
         let claim = |path: &ClaimPath| find(&self.claims, path).and_then(Json::as_str);
         Ok(MemberActor {
-            realm: self.realm.name.clone(),
+            realm: self.realm.member_realm.clone(),
             subject: self.subject.clone(),
             name: claim(&self.realm.claims.name).and_then(|text| Name::parse(text).ok()),
             email: claim(&self.realm.claims.email)

@@ -206,7 +206,7 @@ impl Plane {
 
     /// The organization in which the actor acts. Whose key was let in has an active one; of a
     /// member's it is not known before.
-    async fn acting_organization(&self, actor: &Actor) -> Result<Account> {
+    pub(crate) async fn acting_organization(&self, actor: &Actor) -> Result<Account> {
         let found = self.organization(actor.organization()?).await;
         if !matches!(actor, Actor::Member(_)) {
             return found;

@@ -11,18 +11,19 @@ use crate::cluster::{Nodes, Poll, Polled};
 use crate::commit::{Commit, Head, Replay};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
+use crate::ids::{AccountId, CredentialId, MemberId, RealmId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::leads::{Lead, NodeId, Task};
 use crate::members::Member;
 use crate::oauth::{ClientSettings, RevokedToken, SigningKey};
 use crate::page::Listed;
+use crate::realms::OwnRealm;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
     ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, MemberStore, NewRows, NodeStore,
-    OAuthStore, ReplayStore, ServiceAccountStore,
+    OAuthStore, RealmStore, ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -183,6 +184,12 @@ interpose! {
         read delete_node(node: NodeId) -> ();
         read sweep_nodes(now: Timestamp, silent: Duration, limit: u32) -> u64;
         read prune_change_log(before: Timestamp, limit: u32) -> u64;
+    }
+    RealmStore {
+        change insert_realm(realm: &Sealed<OwnRealm>, max: u32, commit: Commit) -> Committed;
+        read find_realm_by_issuer(issuer: &str) -> Option<Unverified<OwnRealm>>;
+        read list_realms(root: AccountId, limit: u32) -> Listed<OwnRealm>;
+        change delete_realm(root: AccountId, id: RealmId, commit: Commit) -> Committed;
     }
     OAuthStore {
         change insert_signing_key(key: &Sealed<SigningKey>, commit: Commit) -> Committed;

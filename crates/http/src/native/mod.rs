@@ -9,6 +9,7 @@ mod effective;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod problem;
+pub(crate) mod realms;
 pub(crate) mod service_accounts;
 pub(crate) mod verify;
 pub(crate) mod whoami;

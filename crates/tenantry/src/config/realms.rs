@@ -10,7 +10,7 @@ use tenantry_core::ids::AccountId;
 use tenantry_core::limits;
 use tenantry_core::oauth::SigningAlgorithm;
 use tenantry_core::realms::{
-    ClaimPath, ClaimPaths, KeySource, PublishedKeys, Realm, TenantBinding, parse_key_set,
+    ClaimPath, ClaimPaths, KeySource, Preset, PublishedKeys, Realm, TenantBinding, parse_key_set,
 };
 use tenantry_core::text::Name;
 
@@ -31,7 +31,7 @@ pub(super) struct RealmSettings {
     /// With what its tokens may be signed; anything that is verified at all unless told otherwise.
     algorithms: Option<Vec<String>>,
     /// Whose claims these are: where they are found if `claims` does not say.
-    preset: Option<Preset>,
+    preset: Option<String>,
     #[serde(default)]
     claims: ClaimSettings,
     /// The one organization that it speaks for.
@@ -43,17 +43,6 @@ pub(super) struct RealmSettings {
     platform_wide: bool,
     /// Longest life of a token, `exp - iat`.
     lifetime_max_seconds: Option<u64>,
-}
-
-/// Products whose claims are known.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Preset {
-    #[default]
-    Plain,
-    Keycloak,
-    Entra,
-    Okta,
 }
 
 /// Where claims are: the name of one, or names from the outermost object inwards.
@@ -74,23 +63,11 @@ enum PathSetting {
 }
 
 impl PathSetting {
-    fn or(path: Option<&Self>, names: &[&str]) -> ClaimPath {
+    fn or(path: Option<&Self>, usual: ClaimPath) -> ClaimPath {
         match path {
-            None => names.iter().map(|name| Box::from(*name)).collect(),
+            None => usual,
             Some(Self::One(name)) => vec![name.clone()],
             Some(Self::Several(names)) => names.clone(),
-        }
-    }
-}
-
-impl Preset {
-    /// Roles and tenant; name and e-mail are the same in all of them (OpenID Connect Core 1.0 §5.1).
-    const fn paths(self) -> (&'static [&'static str], &'static [&'static str]) {
-        match self {
-            Self::Plain => (&["roles"], &["tenant_id"]),
-            Self::Keycloak => (&["realm_access", "roles"], &["tenant_id"]),
-            Self::Entra => (&["roles"], &["tid"]),
-            Self::Okta => (&["groups"], &["tenant_id"]),
         }
     }
 }
@@ -144,22 +121,28 @@ impl RealmSettings {
             }
             Some(_) => return Err("`lifetime-max-seconds` is 1 to 86400"),
         };
-        let (roles, tenant) = self.preset.unwrap_or_default().paths();
+        let preset = match self.preset.as_deref() {
+            None => Preset::default(),
+            Some(word) => {
+                Preset::parse(word).ok_or("`preset` is one of plain, keycloak, entra, okta")?
+            }
+        };
         let claims = ClaimPaths {
-            roles: PathSetting::or(self.claims.roles.as_ref(), roles),
-            name: PathSetting::or(self.claims.name.as_ref(), &["name"]),
-            email: PathSetting::or(self.claims.email.as_ref(), &["email"]),
+            roles: PathSetting::or(self.claims.roles.as_ref(), preset.roles()),
+            name: PathSetting::or(self.claims.name.as_ref(), preset.name()),
+            email: PathSetting::or(self.claims.email.as_ref(), preset.email()),
         };
         if [&claims.roles, &claims.name, &claims.email].iter().any(|path| path.is_empty()) {
             return Err("a claim has at least one name");
         }
         Ok(Realm {
             name: self.name.as_str().into(),
+            member_realm: self.name.as_str().into(),
             issuer: self.issuer.as_str().into(),
             audience: self.audience.as_str().into(),
             keys: self.keys()?,
             claims,
-            binding: self.binding(PathSetting::or(self.claims.tenant.as_ref(), tenant))?,
+            binding: self.binding(PathSetting::or(self.claims.tenant.as_ref(), preset.tenant()))?,
             platform_wide: self.platform_wide,
             lifetime_max,
         })
@@ -291,6 +274,7 @@ mod tests {
             &format!("{TENANT}\n{weak}\njwks-url = \"https://id.example.com/keys\""),
             &format!("{TENANT}\nalgorithms = [\"HS256\"]"),
             &format!("{TENANT}\nalgorithms = []"),
+            &format!("{TENANT}\npreset = \"other\""),
             &format!("{TENANT}\nlifetime-max-seconds = 0"),
             &format!("{TENANT}\nlifetime-max-seconds = 86401"),
             &format!("{TENANT}\n[claims]\nroles = []"),

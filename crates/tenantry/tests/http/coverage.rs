@@ -1,7 +1,7 @@
 //! No route without its cases: who may call it, and what it leaves in the audit trail.
 
 use crate::audit::trail;
-use crate::support::{Client, TestApp, form_of};
+use crate::support::{Client, TestApp, form_of, realm_body};
 use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry_http::{Access, Effect, ROUTES, Route};
@@ -48,6 +48,8 @@ fn event(route: &Route) -> &'static str {
         ("POST", "/api/v1/admin/service-account/{id}/rotate") => "secret.rotated",
         ("PUT", "/v1/service-accounts/{id}/jwks") => "client_keys.changed",
         ("POST", "/v1/service-accounts/{id}/revoke-tokens") => "tokens.revoked",
+        ("POST", "/v1/realms") => "realm.created",
+        ("DELETE", "/v1/realms/{id}") => "realm.deleted",
         ("POST", "/oauth2/revoke") => "token.revoked",
         ("POST", "/operator/signing-keys") => "signing_key.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
@@ -108,6 +110,11 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
             String::new(),
             json!({ "keys": [{ "hash": { "algorithm": "sha256", "value": "0".repeat(64) } }] }),
         ),
+        "/v1/realms" if route.method == Method::POST => (String::new(), realm_body("a")),
+        "/v1/realms/{id}" => {
+            let made = app.owner().post("/v1/realms", realm_body("a")).await;
+            (made.text_at("/id").to_owned(), Value::Null)
+        }
         "/v1/keys/verify" => (String::new(), json!({ "key": app.organization.key })),
         "/operator/initialize" | "/operator/organizations" => (String::new(), organization),
         "/operator/organizations/{id}/suspended" => {

@@ -5,7 +5,9 @@
 //! who may do what is a change of that file. A route without a line fails; with
 //! `TENANTRY_UPDATE_MATRIX=1` the file is written anew, for reading over.
 
-use crate::support::{Client, Machine, Organization, Reply, Settings, TestApp, form_of};
+use crate::support::{
+    Client, Machine, Organization, Reply, Settings, TestApp, form_of, realm_body,
+};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use tenantry_core::plane::Policy;
@@ -68,6 +70,7 @@ struct Things {
     client_secret: String,
     /// A service account of the organization itself, in its dialect's spelling.
     of_tenant: String,
+    realm: String,
 }
 
 async fn things(app: &TestApp, organization: &Organization) -> Things {
@@ -77,6 +80,7 @@ async fn things(app: &TestApp, organization: &Organization) -> Things {
     let path = format!("/v1/accounts/{id}/service-accounts");
     let service = owner.post(&path, json!({})).await;
     let of_tenant = app.service_account(&organization.uuid).await;
+    let realm = owner.post("/v1/realms", realm_body(&id)).await;
     Things {
         account: id,
         uuid: account.text_at("/account/account_uuid").to_owned(),
@@ -84,6 +88,7 @@ async fn things(app: &TestApp, organization: &Organization) -> Things {
         secret: account.text_at("/key/secret").to_owned(),
         service_account: service.text_at("/service_account/id").to_owned(),
         client_secret: service.text_at("/secret/id").to_owned(),
+        realm: realm.text_at("/id").to_owned(),
         of_tenant: of_tenant.text_at("/data/id").to_owned(),
     }
 }
@@ -100,6 +105,7 @@ fn nothing() -> Things {
         service_account: format!("svc_{digits}"),
         client_secret: format!("sec_{digits}"),
         of_tenant: format!("sa-{uuid}"),
+        realm: format!("rlm_{digits}"),
     }
 }
 
@@ -109,6 +115,7 @@ fn path(route: &Route, things: &Things) -> String {
         path if path.starts_with("/v1/accounts/{id}") => &things.account,
         path if path.starts_with("/v1/keys/{id}") => &things.key,
         path if path.starts_with("/v1/service-accounts/{id}") => &things.service_account,
+        path if path.starts_with("/v1/realms/{id}") => &things.realm,
         path if path.starts_with("/sub-accounts/{id}") => &things.uuid,
         path if path.starts_with("/api/v1/api_keys/{id}") => &things.key,
         path if path.starts_with("/api/v1/admin/service-account/{id}") => &things.of_tenant,
@@ -133,8 +140,8 @@ fn body(route: &Route, things: &Things) -> Value {
         ("POST", "/v1/keys/verify") => {
             json!({ "key": "sa-00000000000000000000000000000000" })
         }
-        ("POST", "/v1/keys/import") => json!({ "keys": [] }),
-        ("PUT", _) => json!({ "keys": [] }),
+        ("POST", "/v1/realms") => realm_body(&format!("of-{}", things.realm)),
+        ("POST", "/v1/keys/import") | ("PUT", _) => json!({ "keys": [] }),
         ("POST" | "DELETE", _) => json!({}),
         _ => Value::Null,
     }
@@ -160,7 +167,11 @@ const PAUSE: u64 = 120;
 impl World {
     async fn new() -> Self {
         // Each caller of each route gets things of its own, a service account among them.
-        let policy = Policy { service_accounts_max: 10_000, ..Settings::default().policy };
+        let policy = Policy {
+            realms_max: 10_000,
+            service_accounts_max: 10_000,
+            ..Settings::default().policy
+        };
         let settings = Settings { local_platform_wide: true, policy, ..Settings::default() };
         let app = TestApp::start_with(settings).await;
         let other = app.organization("Other").await;

@@ -1,6 +1,9 @@
 //! Realms beside the built-in one: whose admin JWTs are believed, and for which tenants.
 
-use crate::support::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS, Reply, Settings, TestApp};
+use crate::support::{
+    Answer, DISCOVERY, Issuer, IssuerKey, KEYS, Reply, Settings, TestApp, realm_body,
+};
+use axum::http::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +22,7 @@ fn realm(issuer: &Issuer, binding: TenantBinding) -> Realm {
     let keys = PublishedKeys::new(None, NamedBy::Operator, SigningAlgorithm::ALL.to_vec());
     Realm {
         name: "staff".into(),
+        member_realm: "staff".into(),
         issuer: issuer.url().into(),
         audience: "tenantry".into(),
         keys: KeySource::Published(keys),
@@ -261,7 +265,7 @@ async fn case_31_keys_that_are_weak_private_or_for_something_else_verify_nothing
         json!({ "kty": "oct", "k": "AAAA", "kid": "one" }),
         json!({ "kty": "RSA", "n": "x".repeat(86), "e": "AQAB", "kid": "one" }),
     ] {
-        let issuer = Issuer::start(&[jwk.clone()]);
+        let issuer = Issuer::start(std::slice::from_ref(&jwk));
         let app = bound(&issuer).await;
         let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
         let reply = create(&app, &app.organization.uuid, &token).await;
@@ -347,5 +351,175 @@ async fn cases_14_to_23_hold_for_every_realm() {
     {
         let token = rsa.pair.jwt(&header, &good);
         assert_eq!(create(&app, tenant, &token).await.status, 401, "{header}");
+    }
+}
+
+/// A realm of an organization's own, with its keys in the request: nothing is fetched.
+fn own(name: &str, keys: &[Value]) -> Value {
+    let mut body = realm_body(name);
+    body["jwks"] = json!({ "keys": keys });
+    body["preset"] = "keycloak".into();
+    body
+}
+
+fn own_claims(app: &TestApp, name: &str, role: &str) -> Value {
+    json!({
+        "iss": format!("https://id.example.com/{name}"),
+        "aud": "tenantry",
+        "sub": "ada",
+        "name": "Ada Lovelace",
+        "realm_access": { "roles": [role] },
+        "iat": app.now(),
+        "exp": app.now() + 300,
+    })
+}
+
+#[tokio::test]
+async fn an_organization_trusts_an_issuer_for_itself_alone_until_it_does_not() {
+    let key = IssuerKey::new("RS256", "one");
+    let app = TestApp::start().await;
+    let other = app.organization("Other").await;
+    let made = app.owner().post("/v1/realms", own("acme", &[key.jwk()])).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!(made.json["claims"]["roles"], json!(["realm_access", "roles"]));
+    assert_eq!(made.json["jwks"]["keys"][0]["kid"], "one");
+    let listed = app.owner().get("/v1/realms").await;
+    assert_eq!(listed.json, json!({ "data": [made.json], "next_cursor": null }));
+    let token = key.jwt(&own_claims(&app, "acme", "tenant_admin"));
+    let first = create(&app, &app.organization.uuid, &token).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    assert_eq!(first.json["data"]["createdBy"]["name"], "Ada Lovelace");
+    // Cases 25 and 27: whatever its roles are, it is no other organization's.
+    for role in ["tenant_admin", "super_admin"] {
+        let token = key.jwt(&own_claims(&app, "acme", role));
+        assert_eq!(create(&app, &other.uuid, &token).await.status, 403, "{role}");
+    }
+    let path = format!("/v1/realms/{}", made.text_at("/id"));
+    let deleted = app.owner().send(Method::DELETE, &path, Vec::new()).await;
+    assert_eq!((deleted.status.as_u16(), &deleted.json), (200, &made.json));
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 401);
+    assert_eq!(app.owner().get("/v1/realms").await.json["data"], json!([]));
+    // Made again, its people are others: nobody inherits what a namesake was.
+    let again = app.owner().post("/v1/realms", own("acme", &[key.jwk()])).await;
+    assert_eq!(again.status, 201, "{}", again.text);
+    let second = create(&app, &app.organization.uuid, &token).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    let id = |reply: &Reply| reply.text_at("/data/createdBy/id").to_owned();
+    assert_ne!(id(&second), id(&first));
+}
+
+#[tokio::test]
+async fn an_issuer_is_one_organizations_and_a_name_is_there_once() {
+    let app = TestApp::start().await;
+    let other = app.organization("Other").await;
+    let foreign = app.bearer(&other.key);
+    assert_eq!(app.owner().post("/v1/realms", realm_body("a")).await.status, 201);
+    let taken = foreign.post("/v1/realms", realm_body("a")).await;
+    assert_eq!((taken.status.as_u16(), taken.text_at("/code")), (409, "taken"));
+    let mut named = realm_body("b");
+    named["name"] = "a".into();
+    assert_eq!(app.owner().post("/v1/realms", named.clone()).await.status, 409);
+    assert_eq!(foreign.post("/v1/realms", named).await.status, 201);
+    let mut local = realm_body("c");
+    local["name"] = "local".into();
+    assert_eq!(app.owner().post("/v1/realms", local).await.status, 409);
+    for number in 1..limits::REALMS_MAX {
+        let body = realm_body(&format!("r{number}"));
+        assert_eq!(app.owner().post("/v1/realms", body).await.status, 201);
+    }
+    let reply = app.owner().post("/v1/realms", realm_body("more")).await;
+    assert_eq!((reply.status.as_u16(), reply.text_at("/code")), (409, "limit_reached"));
+}
+
+#[tokio::test]
+async fn case_42_nobody_trusts_an_issuer_with_more_than_they_have() {
+    let app = TestApp::start().await;
+    let keys = format!("/v1/accounts/{}/keys", app.organization.account_id);
+    for (body, status) in [
+        (json!({ "permissions": ["tenantry.realms:*"] }), 403),
+        (json!({ "permissions": ["tenantry.*:*"] }), 403),
+        (
+            json!({ "permissions": ["*:*", "tenantry.*:*"], "expires_at": "2025-08-01T00:00:00Z" }),
+            403,
+        ),
+        (json!({ "permissions": ["*:*", "tenantry.*:*"] }), 201),
+    ] {
+        let key = app.owner().post(&keys, body.clone()).await;
+        assert_eq!(key.status, 201, "{}", key.text);
+        let caller = app.bearer(key.text_at("/secret"));
+        let reply = caller.post("/v1/realms", realm_body("a")).await;
+        assert_eq!(reply.status, status, "{body} {}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn what_a_realm_says_of_itself_is_checked() {
+    let app = TestApp::start().await;
+    let key = IssuerKey::new("ES256", "one");
+    let mut private = key.jwk();
+    private["d"] = "AAAA".into();
+    for (name, value, pointer) in [
+        ("name", json!(""), "/name"),
+        ("issuer", json!("http://id.example.com"), "/issuer"),
+        ("issuer", json!("https://user@id.example.com"), "/issuer"),
+        ("issuer", json!(format!("https://{}", "x".repeat(510))), "/issuer"),
+        ("audience", json!(""), "/audience"),
+        ("jwks_url", json!("http://127.0.0.1/keys"), "/jwks_url"),
+        ("jwks_url", json!("file:///etc/passwd"), "/jwks_url"),
+        ("jwks", json!({ "keys": [] }), "/jwks"),
+        ("jwks", json!({ "keys": [private] }), "/jwks/keys/0"),
+        ("jwks", json!({ "keys": [{ "kty": "oct", "k": "AAAA" }] }), "/jwks/keys/0"),
+        ("algorithms", json!([]), "/algorithms"),
+        ("algorithms", json!(["HS256"]), "/algorithms"),
+        ("preset", json!("other"), "/preset"),
+        ("claims", json!({ "roles": [] }), "/claims/roles"),
+        ("claims", json!({ "email": ["x".repeat(129)] }), "/claims/email"),
+        ("lifetime_max_seconds", json!(0), "/lifetime_max_seconds"),
+        ("lifetime_max_seconds", json!(86_401), "/lifetime_max_seconds"),
+        ("id", json!("rlm_1C9EVhR5Tth8cTGEFr9hz6"), "/id"),
+    ] {
+        let mut body = realm_body("a");
+        body[name] = value.clone();
+        let reply = app.owner().post("/v1/realms", body).await;
+        assert_eq!(reply.status, 422, "{name} {value}: {}", reply.text);
+        assert_eq!(reply.text_at("/errors/0/pointer"), pointer, "{name} {value}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM realms"), 0);
+}
+
+#[tokio::test]
+async fn case_65_an_issuer_that_an_organization_names_is_not_looked_for_at_home() {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let app = TestApp::start().await;
+    let port = issuer.url().rsplit(':').next().expect("a port").to_owned();
+    for (number, host) in ["127.0.0.1", "localhost", "[::1]", "169.254.169.254"].iter().enumerate()
+    {
+        let name = format!("r{number}");
+        let mut body = realm_body(&name);
+        body["jwks_url"] = format!("https://{host}:{port}{KEYS}").into();
+        let made = app.owner().post("/v1/realms", body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let mut claims = own_claims(&app, &name, "tenant_admin");
+        claims["roles"] = json!(["tenant_admin"]);
+        let reply = create(&app, &app.organization.uuid, &key.jwt(&claims)).await;
+        assert_eq!(reply.status, 503, "{host}: {}", reply.text);
+    }
+    assert!(issuer.asked().is_empty());
+}
+
+#[tokio::test]
+async fn case_100_a_realm_that_somebody_wrote_admits_nobody() {
+    let key = IssuerKey::new("ES256", "one");
+    let app = TestApp::start().await;
+    let other = app.organization("Other").await;
+    app.owner().post("/v1/realms", own("acme", &[key.jwk()])).await;
+    let token = key.jwt(&own_claims(&app, "acme", "tenant_admin"));
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 200);
+    let moved = "UPDATE realms SET root_id =
+        (SELECT id FROM accounts WHERE parent_id IS NULL AND id <> realms.root_id)";
+    assert_eq!(app.edit(moved), 1);
+    for tenant in [&app.organization.uuid, &other.uuid] {
+        assert_eq!(create(&app, tenant, &token).await.status, 401);
     }
 }

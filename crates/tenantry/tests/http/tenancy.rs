@@ -1,7 +1,7 @@
 //! What belongs to one organization does not exist for another: cases 37 and 39, over the whole
 //! table of routes.
 
-use crate::support::{Reply, TestApp};
+use crate::support::{Reply, TestApp, realm_body};
 use axum::http::Method;
 use serde_json::json;
 use tenantry_core::ids::AccountId;
@@ -13,11 +13,12 @@ fn bytes(reply: &Reply) -> (u16, String, String) {
 }
 
 /// The ids that a route's `{id}` may be, by the path before it.
-fn other(path: &str, account: &str, key: &str) -> String {
+fn other(path: &str, account: &str, key: &str, realm: &str) -> String {
     match path {
         path if path.starts_with("/v1/accounts/") => account.to_owned(),
         path if path.starts_with("/v1/keys/") => key.to_owned(),
         path if path.starts_with("/api/v1/api_keys/") => key.to_owned(),
+        path if path.starts_with("/v1/realms/") => realm.to_owned(),
         path if path.starts_with("/sub-accounts/") => {
             AccountId::parse_native(account).expect("an id").to_uuid()
         }
@@ -33,6 +34,9 @@ async fn case_37_another_organizations_things_are_not_there() {
     let ours = app.sub_account("ours").await;
     let unknown_account = "acc_1C9EVhR5Tth8cTGEFr9hz6";
     let unknown_key = "key_1C9EVhR5Tth8cTGEFr9hz6";
+    let unknown_realm = "rlm_1C9EVhR5Tth8cTGEFr9hz6";
+    let their_realm = app.bearer(&foreign.key).post("/v1/realms", realm_body("theirs")).await;
+    let their_realm = their_realm.text_at("/id");
     // Service accounts have a test of their own below.
     let with_id = ROUTES.iter().filter(|route| {
         route.access == Access::Key
@@ -52,12 +56,12 @@ async fn case_37_another_organizations_things_are_not_there() {
             let body = if route.family == Family::Accounts { "" } else { body };
             app.bearer(caller).send(route.method.clone(), &path, body.into()).await
         };
-        let unknown = other(route.path, unknown_account, unknown_key);
+        let unknown = other(route.path, unknown_account, unknown_key, unknown_realm);
         let master_of_theirs = app.bearer(&foreign.key).get("/v1/whoami").await;
         let master_key = master_of_theirs.text_at("/key_id").to_owned();
         let targets = [
-            other(route.path, &theirs.id, &theirs.key_id),
-            other(route.path, &foreign.account_id, &master_key),
+            other(route.path, &theirs.id, &theirs.key_id, their_realm),
+            other(route.path, &foreign.account_id, &master_key, their_realm),
         ];
         for caller in [&app.organization.key, &ours.key] {
             let expected = bytes(&send(caller, &unknown).await);

@@ -38,6 +38,9 @@ const CLIENT_SETTINGS: &str =
          version, row_mac
      FROM client_settings WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
+const REALMS: &str = "SELECT rowid, id, root_id, name, issuer, settings, created_at, row_mac
+     FROM realms WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
+
 const AUDIT_EVENTS: &str =
     "SELECT rowid, id, root_id, at, actor_kind, actor_id, action, target_kind,
          target_id, facts, request_id, address, mac
@@ -65,6 +68,7 @@ impl Inspection {
         sweep(CREDENTIALS, &|row| rows::read_credential(row, 1)?.open(secrets).map(drop))?;
         sweep(SIGNING_KEYS, &|row| rows::read_signing_key(row, 1)?.open(secrets).map(drop))?;
         sweep(CLIENT_SETTINGS, &|row| rows::read_client_settings(row, 1)?.open(secrets).map(drop))?;
+        sweep(REALMS, &|row| rows::read_realm(row, 1)?.open(secrets).map(drop))?;
         sweep(AUDIT_EVENTS, &|row| rows::read_audit_event(row, 1)?.open(secrets).map(drop))?;
         Ok(findings)
     }

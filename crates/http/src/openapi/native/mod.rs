@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod keys;
 mod others;
+mod realms;
 mod service_accounts;
 mod words;
 
@@ -20,6 +21,7 @@ pub(super) fn describe() -> Part {
     accounts::describe(&mut part);
     keys::describe(&mut part);
     service_accounts::describe(&mut part);
+    realms::describe(&mut part);
     audit::describe(&mut part);
     others::describe(&mut part);
     words::close(&mut part);

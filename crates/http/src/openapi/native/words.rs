@@ -5,6 +5,7 @@ use crate::openapi::values::{network, permission};
 use tenantry_core::accounts::AccountStatus;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::credentials::CredentialStatus;
+use tenantry_core::realms::Preset;
 use tenantry_core::secrets::KeyFormat;
 use tenantry_core::service_accounts::ServiceAccountStatus;
 use tenantry_core::verify::{Code, Kind};
@@ -23,6 +24,7 @@ pub(super) fn close(part: &mut Part) {
     // One that is deleted is not shown any more.
     let shown = [ServiceAccountStatus::Active, ServiceAccountStatus::Disabled];
     part.close("ServiceAccount", "status", shown.map(ServiceAccountStatus::as_str));
+    part.close("CreateRealm", "preset", Preset::ALL.map(Preset::as_str));
     // Members and the operator ask over other ways than a network's.
     part.close(
         "WhoAmI",

@@ -10,6 +10,11 @@ use std::sync::{Arc, Mutex};
 pub(crate) const KEYS: &str = "/keys";
 pub(crate) const DISCOVERY: &str = "/.well-known/openid-configuration";
 
+/// The body of a new realm that nothing is ever asked of.
+pub(crate) fn realm_body(name: &str) -> Value {
+    json!({ "name": name, "issuer": format!("https://id.example.com/{name}"), "audience": "tenantry" })
+}
+
 /// What is answered at a path.
 #[derive(Clone)]
 pub(crate) enum Answer {

@@ -8,7 +8,7 @@ mod machine;
 mod oauth;
 
 use database::Database;
-pub(crate) use issuer::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS};
+pub(crate) use issuer::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS, realm_body};
 pub(crate) use log::Log;
 use lost_reply::LostReply;
 pub(crate) use machine::Machine;
