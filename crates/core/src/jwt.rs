@@ -51,7 +51,7 @@ impl<'a> Compact<'a> {
         key: &DecodingKey,
         algorithm: Algorithm,
     ) -> Result<(), Refused> {
-        if text(&self.header, "alg") != Some(name_of(algorithm)) {
+        if !text(&self.header, "alg").is_some_and(|alg| names_of(algorithm).contains(&alg)) {
             return Err(Refused);
         }
         let signed = self.signed.as_bytes();
@@ -103,19 +103,19 @@ pub(crate) fn time(claims: &Json, name: &str) -> Result<Option<i64>, Refused> {
     }
 }
 
-/// The `alg` of RFC 7518 §3.1 and RFC 8037 §3.1. Symmetric algorithms have none here: keys are
-/// public.
-const fn name_of(algorithm: Algorithm) -> &'static str {
+/// The `alg` of RFC 7518 §3.1 and RFC 8037 §3.1, and the further name that RFC 9864 §2.2 has for
+/// the one curve that is verified here. Symmetric algorithms have none: keys are public.
+const fn names_of(algorithm: Algorithm) -> &'static [&'static str] {
     match algorithm {
-        Algorithm::ES256 => "ES256",
-        Algorithm::ES384 => "ES384",
-        Algorithm::RS256 => "RS256",
-        Algorithm::RS384 => "RS384",
-        Algorithm::RS512 => "RS512",
-        Algorithm::PS256 => "PS256",
-        Algorithm::PS384 => "PS384",
-        Algorithm::PS512 => "PS512",
-        Algorithm::EdDSA => "EdDSA",
-        _ => "",
+        Algorithm::ES256 => &["ES256"],
+        Algorithm::ES384 => &["ES384"],
+        Algorithm::RS256 => &["RS256"],
+        Algorithm::RS384 => &["RS384"],
+        Algorithm::RS512 => &["RS512"],
+        Algorithm::PS256 => &["PS256"],
+        Algorithm::PS384 => &["PS384"],
+        Algorithm::PS512 => &["PS512"],
+        Algorithm::EdDSA => &["EdDSA", "Ed25519"],
+        _ => &[],
     }
 }

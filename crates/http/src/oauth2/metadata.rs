@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tenantry_core::error::Error;
-use tenantry_core::oauth::{SigningAlgorithm, TOKEN_PATH};
+use tenantry_core::oauth::TOKEN_PATH;
 use utoipa::ToSchema;
 
 /// The media type of a JWK set.
@@ -36,11 +36,11 @@ pub(crate) struct ServerMetadata {
     response_types_supported: [&'static str; 0],
     grant_types_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: [&'static str; 3],
-    token_endpoint_auth_signing_alg_values_supported: [&'static str; 3],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     introspection_endpoint_auth_methods_supported: [&'static str; 3],
-    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 3],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
-    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 3],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
 }
 
 /// What RFC 9728 §2 names, as far as there is something to say.
@@ -63,7 +63,8 @@ pub(crate) async fn jwks(State(state): State<AppState>) -> Result<Response, Refu
 pub(crate) async fn server(State(state): State<AppState>) -> Result<Response, Refusal> {
     let issuer = state.plane.issuer();
     let below = |path: &str| format!("{issuer}{path}");
-    let algorithms = SigningAlgorithm::ALL.map(SigningAlgorithm::as_str);
+    // The third is the second's further name (RFC 9864 §2.2).
+    let algorithms = ["ES256", "EdDSA", "Ed25519", "RS256"];
     let metadata = ServerMetadata {
         issuer: issuer.to_owned(),
         token_endpoint: below(TOKEN_PATH),

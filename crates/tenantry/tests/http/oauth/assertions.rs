@@ -22,7 +22,12 @@ async fn a_client_gets_a_token_for_a_jwt_that_it_signed_with_a_registered_key() 
         let claims = app.assertion_claims(&machine, algorithm);
         let mut named = header(&pair);
         named["kid"] = json!(kid);
-        for (jti, header) in [("1", header(&pair)), ("2", named)] {
+        let mut renamed = header(&pair);
+        if algorithm == "EdDSA" {
+            // RFC 9864 §2.2 names the curve alone.
+            renamed["alg"] = json!("Ed25519");
+        }
+        for (jti, header) in [("1", header(&pair)), ("2", named), ("3", renamed)] {
             let mut claims = claims.clone();
             claims["jti"] = json!(jti);
             let reply = app.ask_with_assertion(&pair.jwt(&header, &claims)).await;
