@@ -6,6 +6,7 @@
 
 mod bench;
 mod build_facts;
+mod clients;
 mod cluster;
 mod contract_fuzz;
 mod deny;
@@ -34,6 +35,7 @@ usage: cargo xtask <task>
                         the fuzz targets, an hour each unless told otherwise
   contract-fuzz [--long] [--cases N] [--seed N]
                         requests drawn from /openapi.json to a server, whose replies are to be what it says
+  clients               OAuth clients and an identity provider that others made, against a server
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
   bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ["cluster", words @ ..] => cluster::run(&root, words),
         ["fuzz", words @ ..] => fuzz::run(&root, words),
         ["contract-fuzz", words @ ..] => contract_fuzz::run(&root, words),
+        ["clients"] => clients::run(&root),
         ["build-facts"] => build_facts::count(&root),
         ["build-facts", "--timed"] => build_facts::count_and_time(&root),
         ["bench", arguments @ ..] => bench::measure(&root, arguments),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::TaskResult;
+use crate::clients;
 use crate::contract_fuzz;
 use crate::process::{self, cargo};
 use crate::tools::{curl, haproxy, pgbouncer, postgres};
@@ -90,7 +91,10 @@ pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
     command.args(["test", "--package", "tenantry", "--features", "otel", "--lib"]);
     process::run(command.args(["--test", "traces"]).args(name))?;
     match name {
-        None => contract_fuzz::run_short(root, ci),
+        None => {
+            contract_fuzz::run_short(root, ci)?;
+            clients::run_if_there(root, ci)
+        }
         Some(_) => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ mod debian;
 
 pub(crate) mod curl;
 pub(crate) mod haproxy;
+pub(crate) mod node;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod python;

@@ -50,6 +50,18 @@ impl Packages {
         command
     }
 
+    /// A run of a script.
+    pub(crate) fn script(&self, script: &Path) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg("-s").arg(script).env("PYTHONPATH", &self.folder);
+        command
+    }
+
+    /// Tells a command that runs Python where it is, in its last argument, and where the packages are.
+    pub(crate) fn name_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.arg(&self.python).env("PYTHONPATH", &self.folder)
+    }
+
     /// Whether the module starts, which says more than that its files are there.
     pub(crate) fn check(&self, module: &str) -> TaskResult {
         read(self.module(module).arg("--version")).map(drop)
