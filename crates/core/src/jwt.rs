@@ -119,3 +119,63 @@ const fn names_of(algorithm: Algorithm) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::ClientKey;
+
+    const ES256: (&str, &str, &str) = (
+        r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+    );
+    const RS256: (&str, &str, &str) = (
+        r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#,
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ",
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+    );
+    const EDDSA: (&str, &str, &str) = (
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc",
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+    );
+
+    /// Whether the signature is the key's. The claims of RFC 8037's example are no object, so they
+    /// are not read here.
+    fn verify(jwk: &str, signed: &str, signature: &str) -> Result<(), Refused> {
+        let jwk = json::parse(jwk.as_bytes()).expect("JSON");
+        let ClientKey { jwk, .. } = ClientKey::parse(&jwk).expect("a key");
+        let (header, _) = signed.split_once('.').expect("a header");
+        let (header, claims) = (part(header)?, Json::Null);
+        Compact { signed, signature, header, claims }
+            .check_signature(&jwk.verifying(), jwk.algorithm().of_library())
+    }
+
+    /// RFC 7515 appendices A.2 and A.3, RFC 8037 appendix A.4.
+    #[test]
+    fn the_signatures_of_the_rfcs_verify_and_nothing_near_them_does() {
+        for (jwk, signed, signature) in [ES256, RS256, EDDSA] {
+            assert_eq!(verify(jwk, signed, signature), Ok(()), "{signed}");
+            let bytes = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+            for index in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[index] ^= 1;
+                let other = URL_SAFE_NO_PAD.encode(other);
+                assert_eq!(verify(jwk, signed, &other), Err(Refused), "{index} of {signed}");
+            }
+            for other in [&bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat(), &[0; 64], &[]] {
+                let other = URL_SAFE_NO_PAD.encode(other);
+                assert_eq!(verify(jwk, signed, &other), Err(Refused), "{other} of {signed}");
+            }
+            let text = format!("{signed}A");
+            assert_eq!(verify(jwk, &text, signature), Err(Refused));
+        }
+        // Each under the keys of the others.
+        for (jwk, ..) in [ES256, RS256, EDDSA] {
+            for (other, signed, signature) in [ES256, RS256, EDDSA] {
+                assert_eq!(verify(jwk, signed, signature).is_ok(), jwk == other, "{signed}");
+            }
+        }
+    }
+}

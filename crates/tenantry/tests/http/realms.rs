@@ -1,5 +1,7 @@
 //! Realms beside the built-in one: whose admin JWTs are believed, and for which tenants.
 
+mod forged;
+
 use crate::support::{
     Answer, DISCOVERY, Issuer, IssuerKey, KEYS, Reply, Settings, TestApp, realm_body,
 };
@@ -91,7 +93,7 @@ async fn an_admin_of_another_issuer_is_known_by_the_claims() {
 }
 
 #[tokio::test]
-async fn case_24_and_28_and_29_a_realm_is_selected_and_roles_are_read_as_they_are() {
+async fn case_24_a_realm_is_selected_by_its_exact_name() {
     let key = IssuerKey::new("ES256", "one");
     let issuer = Issuer::start(&[key.jwk()]);
     let app = bound(&issuer).await;
@@ -101,18 +103,48 @@ async fn case_24_and_28_and_29_a_realm_is_selected_and_roles_are_read_as_they_ar
         let admin = app.bearer(&token).header("x-tenantid", tenant).header("realmname", selected);
         assert_eq!(admin.post_bytes(PATH, "").await.status, status, "{selected}");
     }
-    for roles in [
-        json!({ "roles": ["Tenant_Admin"] }),
-        json!({ "roles": "tenant_admin" }),
-        json!({ "roles": ["tenant_admin", {}] }),
-        json!({ "roles": [] }),
-        json!(["tenant_admin"]),
-    ] {
-        let mut claims = claims(&app, &issuer, "tenant_admin");
-        claims["realm_access"] = roles.clone();
-        claims["roles"] = json!(["tenant_admin"]);
-        assert_eq!(create(&app, tenant, &key.jwt(&claims)).await.status, 403, "{roles}");
+}
+
+async fn refused_roles(claims_with: &[(&str, Value)]) {
+    let key = IssuerKey::new("ES256", "one");
+    let issuer = Issuer::start(&[key.jwk()]);
+    let app = bound(&issuer).await;
+    for (name, value) in claims_with {
+        let mut claims = claims(&app, &issuer, "viewer");
+        claims[*name] = value.clone();
+        let reply = create(&app, &app.organization.uuid, &key.jwt(&claims)).await;
+        assert_eq!(reply.status, 403, "{name} {value}: {}", reply.text);
     }
+    let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
+    assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 200);
+}
+
+#[tokio::test]
+async fn case_28_roles_are_an_array_of_exact_words() {
+    refused_roles(&[
+        ("realm_access", json!({ "roles": ["Tenant_Admin"] })),
+        ("realm_access", json!({ "roles": ["tenant_admin "] })),
+        ("realm_access", json!({ "roles": ["ten\u{430}nt_admin"] })),
+        ("realm_access", json!({ "roles": "tenant_admin" })),
+        ("realm_access", json!({ "roles": ["tenant_admin", {}] })),
+        ("realm_access", json!({ "roles": [["tenant_admin"]] })),
+        ("realm_access", json!(["tenant_admin"])),
+        ("realm_access.roles", json!(["tenant_admin"])),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn case_29_nobody_without_an_administrators_role_is_one() {
+    refused_roles(&[
+        ("realm_access", json!({ "roles": [] })),
+        ("realm_access", json!({ "roles": ["admin", "tenantry.*:*"] })),
+        ("realm_access", Value::Null),
+        // The right words where the realm's roles are not.
+        ("roles", json!(["tenant_admin"])),
+        ("groups", json!(["super_admin"])),
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -148,54 +180,6 @@ async fn case_27_an_issuer_speaks_for_its_own_tenants_alone() {
         let token = key.jwt(&claims(&app, &issuer, role));
         assert_eq!(create(&app, &other, &token).await.status, status, "{role}");
     }
-}
-
-#[tokio::test]
-async fn case_17_whatever_tokens_name_keys_are_asked_for_once_a_minute() {
-    let key = IssuerKey::new("ES256", "one");
-    let issuer = Issuer::start(&[key.jwk()]);
-    let app = bound(&issuer).await;
-    let tenant = app.organization.uuid.clone();
-    let good = key.jwt(&claims(&app, &issuer, "tenant_admin"));
-    let bodies = claims(&app, &issuer, "tenant_admin");
-    let flood = (0..200).map(|number| {
-        let header = json!({ "alg": "ES256", "kid": format!("no-{number}") });
-        let token = key.pair.jwt(&header, &bodies);
-        let (app, tenant) = (&app, &tenant);
-        async move { create(app, tenant, &token).await.status.as_u16() }
-    });
-    let statuses = futures_util::future::join_all(flood).await;
-    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
-    assert_eq!(issuer.asked(), [DISCOVERY, KEYS]);
-    // Neither is the minute over for a good token.
-    app.advance(MINUTE - 1);
-    let next = IssuerKey::new("EdDSA", "two");
-    issuer.publish_keys(&[key.jwk(), next.jwk()]);
-    let token = next.jwt(&claims(&app, &issuer, "tenant_admin"));
-    assert_eq!(create(&app, &tenant, &token).await.status, 401);
-    assert!(issuer.asked().is_empty());
-    // A rotation is noticed by the first token that needs it.
-    app.advance(1);
-    assert_eq!(create(&app, &tenant, &token).await.status, 200);
-    assert_eq!(create(&app, &tenant, &good).await.status, 200);
-    assert_eq!(issuer.asked(), [DISCOVERY, KEYS]);
-}
-
-#[tokio::test]
-async fn case_18_no_header_of_a_token_leads_anywhere() {
-    let (key, mine) = (IssuerKey::new("ES256", "one"), IssuerKey::new("ES256", "one"));
-    let (issuer, attacker) = (Issuer::start(&[key.jwk()]), Issuer::start(&[mine.jwk()]));
-    let app = bound(&issuer).await;
-    let keys = format!("{}{KEYS}", attacker.url());
-    for (name, value) in
-        [("jku", json!(keys)), ("x5u", json!(keys)), ("jwk", mine.jwk()), ("x5c", json!(["AAAA"]))]
-    {
-        let mut header = json!({ "alg": "ES256", "kid": "one" });
-        header[name] = value;
-        let token = mine.pair.jwt(&header, &claims(&app, &issuer, "tenant_admin"));
-        assert_eq!(create(&app, &app.organization.uuid, &token).await.status, 401, "{name}");
-    }
-    assert!(attacker.asked().is_empty() && issuer.asked().is_empty());
 }
 
 #[tokio::test]
@@ -294,64 +278,6 @@ async fn case_31_the_last_good_keys_are_believed_for_an_hour() {
     app.advance(MINUTE);
     let token = key.jwt(&claims(&app, &issuer, "tenant_admin"));
     assert_eq!(create(&app, tenant, &token).await.status, 200);
-}
-
-#[tokio::test]
-async fn cases_14_to_23_hold_for_every_realm() {
-    let key = IssuerKey::new("ES256", "one");
-    let rsa = IssuerKey::new("RS256", "two");
-    let issuer = Issuer::start(&[key.jwk(), rsa.jwk()]);
-    let app = bound(&issuer).await;
-    let (tenant, now) = (&app.organization.uuid, app.now());
-    let good = claims(&app, &issuer, "tenant_admin");
-    assert_eq!(create(&app, tenant, &key.jwt(&good)).await.status, 200);
-    let slash = format!("{}/", issuer.url());
-    for (name, value) in [
-        ("iss", json!(slash)),
-        ("iss", json!(issuer.url().to_uppercase())),
-        ("aud", Value::Null),
-        ("aud", json!("other")),
-        ("aud", json!(["tenantry", "other"])),
-        ("aud", json!([])),
-        ("aud", json!(7)),
-        ("exp", Value::Null),
-        ("exp", json!(now - 31)),
-        ("exp", json!((now + 300).to_string())),
-        ("exp", json!(1e308)),
-        ("exp", json!(-1)),
-        ("nbf", json!(now + 31)),
-        ("nbf", json!("0")),
-        ("iat", json!(now + 31)),
-        // The realm's own maximum.
-        ("exp", json!(now + 3601)),
-        ("sub", Value::Null),
-    ] {
-        let mut claims = good.clone();
-        claims[name] = value.clone();
-        let reply = create(&app, tenant, &key.jwt(&claims)).await;
-        assert_eq!(reply.status, 401, "{name} {value}: {}", reply.text);
-    }
-    for header in [
-        json!({ "alg": "none", "kid": "one" }),
-        json!({ "alg": "HS256", "kid": "one" }),
-        json!({ "alg": "ES384", "kid": "one" }),
-        json!({ "alg": "RS256", "kid": "one" }),
-        json!({ "alg": "ES256", "kid": "two" }),
-        json!({ "alg": "ES256" }),
-        json!({ "alg": "ES256", "kid": 1 }),
-        json!({ "alg": "ES256", "kid": ["one"] }),
-        json!({ "alg": "ES256", "kid": "../../dev/null" }),
-        json!({ "alg": "ES256", "kid": "one", "crit": ["x"], "x": 1 }),
-        json!({ "alg": "ES256", "kid": "one", "typ": "dpop+jwt" }),
-    ] {
-        let token = key.pair.jwt(&header, &good);
-        assert_eq!(create(&app, tenant, &token).await.status, 401, "{header}");
-    }
-    for header in [json!({ "alg": "PS256", "kid": "two" }), json!({ "alg": "RS512", "kid": "two" })]
-    {
-        let token = rsa.pair.jwt(&header, &good);
-        assert_eq!(create(&app, tenant, &token).await.status, 401, "{header}");
-    }
 }
 
 /// A realm of an organization's own, with its keys in the request: nothing is fetched.

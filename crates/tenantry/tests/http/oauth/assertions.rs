@@ -3,6 +3,8 @@
 use crate::support::{ClientKeyPair, TestApp, claims_of, form_of};
 use axum::http::Method;
 use serde_json::{Value, json};
+use tenantry_core::error::Error;
+use tenantry_core::oauth::ClientAuthentication;
 
 const HEADER_KIND: &str = "JWT";
 
@@ -123,6 +125,25 @@ async fn case_36_an_assertion_is_for_the_issuer_alone_and_for_one_use() {
     app.plane.sweep_tokens().await.expect("swept");
     assert_eq!(app.count(kept), 0);
     assert_eq!(app.ask_with_assertion(&assertion).await.refusal().0, 401, "it has ended");
+}
+
+#[tokio::test]
+async fn case_36_an_assertion_that_one_node_has_taken_is_taken_nowhere_else() {
+    let app = TestApp::start().await;
+    let machine = app.machine(&app.organization.account_id).await;
+    let pair = ClientKeyPair::of("ES256");
+    app.register(&machine, &[pair.jwk()]).await;
+    let other = app.another_node();
+    let assertion = |jti: &str| pair.jwt(&header(&pair), &app.assertion_claims(&machine, jti));
+    let there = async |jwt: &str| {
+        let presented = ClientAuthentication::Assertion { jwt, id: None };
+        other.authenticate_client(presented, None).await.map(|_| ())
+    };
+    let (here_first, there_first) = (assertion("1"), assertion("2"));
+    assert_eq!(app.ask_with_assertion(&here_first).await.status, 200);
+    assert!(matches!(there(&here_first).await, Err(Error::NotAuthenticated(_))));
+    assert!(matches!(there(&there_first).await, Ok(())));
+    assert_eq!(app.ask_with_assertion(&there_first).await.refusal().0, 401);
 }
 
 #[tokio::test]

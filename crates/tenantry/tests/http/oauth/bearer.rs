@@ -138,7 +138,7 @@ async fn a_verification_says_of_a_token_what_it_says_of_a_key() {
 }
 
 #[tokio::test]
-async fn what_ends_a_service_account_ends_its_tokens_at_the_next_request() {
+async fn case_32_what_ends_a_service_account_ends_its_tokens_at_the_next_request() {
     let app = TestApp::start().await;
     let account = app.sub_account("a").await;
     let path = format!("/v1/accounts/{}/service-accounts", account.id);

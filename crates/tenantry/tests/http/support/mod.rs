@@ -12,7 +12,7 @@ pub(crate) use issuer::{Answer, DISCOVERY, Issuer, IssuerKey, KEYS, realm_body};
 pub(crate) use log::Log;
 use lost_reply::LostReply;
 pub(crate) use machine::Machine;
-pub(crate) use oauth::{ClientKeyPair, basic, claims_of, encode, form_of};
+pub(crate) use oauth::{ClientKeyPair, basic, claims_of, encode, form_of, under_a_public_key};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -169,6 +169,19 @@ impl TestApp {
     /// A further organization.
     pub(crate) async fn organization(&self, name: &str) -> Organization {
         create_organization(&self.app, "/operator/organizations", name).await
+    }
+
+    /// Another node on the same store, with nothing in its cache.
+    pub(crate) fn another_node(&self) -> Plane {
+        let material = SecretsMaterial::generate(&SeededRng::new(7)).expect("secrets");
+        Plane::new(Parts {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            rng: Arc::new(SeededRng::new(8)),
+            secrets: Secrets::new(&material),
+            realms: Realms::new(&material, false, Vec::new()).expect("realms"),
+            policy: Policy { cache_entries: 100, ..Policy::default() },
+        })
     }
 
     /// Waits for changes that are under way.

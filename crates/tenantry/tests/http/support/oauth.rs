@@ -1,6 +1,7 @@
 //! Clients for tests: what they present, and what they get.
 
 use super::{Client, Machine, Reply, TestApp};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -101,10 +102,48 @@ impl ClientKeyPair {
 
     /// A JWT of any header and claims.
     pub(crate) fn jwt(&self, header: &Value, claims: &Value) -> String {
-        let input = format!("{}.{}", encode(header), encode(claims));
+        self.jwt_of(header, claims.to_string().as_bytes())
+    }
+
+    /// A JWT of any header and any bytes.
+    pub(crate) fn jwt_of(&self, header: &Value, claims: &[u8]) -> String {
+        let input = format!("{}.{}", encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = URL_SAFE_NO_PAD.encode(self.sign(input.as_bytes()));
         format!("{input}.{signature}")
     }
+}
+
+/// Tokens of these claims under a MAC whose secret is a public key of P-256, in each form that it is
+/// known in.
+pub(crate) fn under_a_public_key(jwk: &Value, header: &Value, claims: &Value) -> Vec<String> {
+    let part = |name: &str| {
+        URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("a member")).expect("base64url")
+    };
+    let point = [&[4], &part("x")[..], &part("y")[..]].concat();
+    // What comes before the point in a key of this kind (RFC 5480).
+    let der: Vec<u8> = [
+        &[
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+            0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        ][..],
+        &point,
+    ]
+    .concat();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(&der)
+    );
+    let mut header = header.clone();
+    header["alg"] = json!("HS256");
+    let input = format!("{}.{}", encode(&header), encode(claims));
+    [point, der, pem.into_bytes(), jwk.to_string().into_bytes()]
+        .iter()
+        .map(|secret| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+            let tag = hmac::sign(&key, input.as_bytes());
+            format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag))
+        })
+        .collect()
 }
 
 impl TestApp {
