@@ -27,6 +27,7 @@ mod sample;
 mod server;
 mod site;
 mod statistics;
+mod tokens;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ struct Cli {
 enum Command {
     /// Measures everything and writes the result
     Run(Run),
+    /// Measures tokens and introspection, and writes the result
+    Tokens(tokens::Tokens),
     /// Makes a store with that many keys, or finds the one that is there
     Prepare {
         /// Sub-accounts, a key each
@@ -91,6 +94,7 @@ struct Run {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(run) => run::run(&run),
+        Command::Tokens(tokens) => tokens.run(),
         Command::Prepare { keys, stores } => prepare::store(&stores, keys).map(|_| ()),
         Command::Hello { port } => hello::serve(port),
         Command::Load(loose) => loose.run(),

@@ -153,7 +153,7 @@ fn opens(store: &Store) -> bool {
     store.keys == 0 || check().is_ok()
 }
 
-fn config(data: &Path) -> Outcome<Config> {
+pub(crate) fn config(data: &Path) -> Outcome<Config> {
     let settings = Settings { data_dir: Some(data.to_owned()), ..Settings::default() };
     Ok(Config::load(&settings)?)
 }
@@ -198,7 +198,7 @@ fn begin(store: &Store) -> Outcome<Template> {
     Ok(template)
 }
 
-fn operator(organization: Option<AccountId>) -> Context {
+pub(crate) fn operator(organization: Option<AccountId>) -> Context {
     let actor = Actor::Operator(OperatorActor { organization });
     Context { actor, request_id: "bench".into(), address: None }
 }

@@ -21,7 +21,9 @@ pub(crate) struct Requests<'a> {
 
 enum Fill<'a> {
     Key(&'a Keys, Draw),
+    Token(&'a [String], Draw),
     Number(u64),
+    Nothing,
 }
 
 /// What a reply must be.
@@ -76,11 +78,56 @@ impl<'a> Requests<'a> {
         Self { holes: find_all(&text, mark), text, fill: Fill::Number(0), expected, units }
     }
 
+    /// A verification that looks nothing up, for the control.
+    pub(crate) fn hello() -> Self {
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"valid":true,"code":"VALID","#,
+            holds: br#""permissions":["*:*"]"#,
+            times: 1,
+        };
+        let body = format!(r#"{{"key":"{}"}}"#, mark('k', KEY_BYTES));
+        Self::same(post("/v1/keys/verify", &mark('k', KEY_BYTES), &body), expected)
+    }
+
+    /// Tokens for a client's secret, from `path`.
+    pub(crate) fn token(path: &str, basic: &str) -> Self {
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"access_token":"eyJ"#,
+            holds: br#""token_type":"Bearer""#,
+            times: 1,
+        };
+        Self::same(
+            post_form(path, &format!("Basic {basic}"), "grant_type=client_credentials"),
+            expected,
+        )
+    }
+
+    /// Introspections of drawn tokens, all of one length.
+    pub(crate) fn introspect(bearer: &str, tokens: &'a [String], draw: Draw) -> Self {
+        let mark = mark('~', tokens.first().map_or(0, String::len));
+        let text =
+            post_form("/oauth2/introspect", &format!("Bearer {bearer}"), &format!("token={mark}"));
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"active":true,"#,
+            holds: br#""kind":"access_token""#,
+            times: 1,
+        };
+        let holes = find_all(&text, &mark);
+        Self { text, holes, fill: Fill::Token(tokens, draw), expected, units: 1 }
+    }
+
+    fn same(text: Vec<u8>, expected: Expected) -> Self {
+        Self { text, holes: Vec::new(), fill: Fill::Nothing, expected, units: 1 }
+    }
+
     /// Where drawing goes on.
     pub(crate) fn into_draw(self) -> Option<Draw> {
         match self.fill {
-            Fill::Key(_, draw) => Some(draw),
-            Fill::Number(_) => None,
+            Fill::Key(_, draw) | Fill::Token(_, draw) => Some(draw),
+            Fill::Number(_) | Fill::Nothing => None,
         }
     }
 
@@ -91,6 +138,11 @@ impl<'a> Requests<'a> {
         for hole in &self.holes {
             match &mut self.fill {
                 Fill::Key(keys, draw) => out[hole.clone()].copy_from_slice(keys.get(draw.next())),
+                Fill::Token(tokens, draw) => {
+                    let index = usize::try_from(draw.next()).unwrap_or(0);
+                    out[hole.clone()].copy_from_slice(tokens[index].as_bytes());
+                }
+                Fill::Nothing => {}
                 Fill::Number(number) => {
                     *number += 1;
                     let mut rest = *number;
@@ -115,6 +167,15 @@ fn post(path: &str, bearer: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bearer}\r\n\
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn post_form(path: &str, authorization: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -147,6 +208,17 @@ mod tests {
         assert!(first.ends_with(r#"{"name":"bench 000000000001"}"#), "{first}");
         assert!(second.ends_with(r#"{"name":"bench 000000000002"}"#), "{second}");
         assert!(content_length_is_right(&first));
+    }
+
+    #[test]
+    fn each_introspection_has_the_next_token() {
+        let tokens = ["aaa.bbb".to_owned(), "ccc.ddd".to_owned()];
+        let mut requests = Requests::introspect("tnt_x", &tokens, Draw::walk(0, 2));
+        for token in &tokens {
+            let text = text(&mut requests);
+            assert!(content_length_is_right(&text));
+            assert!(text.ends_with(&format!("\r\n\r\ntoken={token}")), "{text}");
+        }
     }
 
     #[test]

@@ -143,7 +143,7 @@ fn read_through(path: &Path) -> Outcome {
 }
 
 /// The commit that is checked out, marked where files differ from it.
-fn commit() -> String {
+pub(crate) fn commit() -> String {
     let mut git = Command::new("git");
     let output = git.args(["describe", "--always", "--dirty"]).output();
     output.map_or_else(|_| String::new(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned())

@@ -50,6 +50,14 @@ impl Server {
         Self::start(command, address)
     }
 
+    /// Starts a server that somebody else made, with its port as the last argument.
+    pub(crate) fn peer(node: &Path, script: &Path) -> Outcome<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(node);
+        command.arg(script).arg(address.port().to_string()).env("NODE_ENV", "production");
+        Self::start(command, address)
+    }
+
     fn start(mut command: Command, address: SocketAddr) -> Outcome<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let started = clock::now();

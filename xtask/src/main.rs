@@ -38,6 +38,8 @@ usage: cargo xtask <task>
   clients               OAuth clients and an identity provider that others made, against a server
   build-facts [--timed] crates in the release tree; with --timed also the minutes of a build from nothing
   bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
+  bench tokens [--quick]
+                        access tokens and introspection, beside npm's oidc-provider
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
 
 fn main() -> ExitCode {

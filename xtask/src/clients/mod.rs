@@ -56,10 +56,16 @@ fn leave_out(error: &dyn Error, ci: bool) -> TaskResult {
     Ok(())
 }
 
+/// The packages of npm, `oidc-provider` among them.
+pub(crate) fn node(root: &Path) -> TaskResult<NodePackages> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    NodePackages::prepare(&path, &root.join("target/tools/clients-node"), &root.join(FOLDER))
+}
+
 fn prepare(root: &Path) -> TaskResult<(NodePackages, Packages)> {
     let path = env::var_os("PATH").unwrap_or_default();
     let (ours, tools) = (root.join(FOLDER), root.join("target/tools"));
-    let node = NodePackages::prepare(&path, &tools.join("clients-node"), &ours)?;
+    let node = node(root)?;
     let requirements = ours.join("requirements.txt");
     let python = Packages::prepare(&path, &tools, "clients-python", &requirements)?;
     Ok((node, python))

@@ -43,6 +43,14 @@ impl NodePackages {
         Ok(Self { node, folder: folder.to_path_buf() })
     }
 
+    /// Puts a script beside the packages, where node looks for them from: node, and the script there.
+    pub(crate) fn place(&self, script: &Path) -> TaskResult<(PathBuf, PathBuf)> {
+        let name = script.file_name().ok_or("a script has a name")?;
+        let placed = self.folder.join(name);
+        fs::copy(script, &placed)?;
+        Ok((self.node.clone(), placed))
+    }
+
     /// A run of a script that lies in the folder.
     pub(crate) fn script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.node);
