@@ -3,8 +3,9 @@
 
 use crate::body::RequestBody;
 use crate::native::verify;
+use crate::oauth2::{introspect, token};
 use crate::refusal::{self, Refusal};
-use crate::routes::{Effect, Family, Found, ROUTES, Router};
+use crate::routes::{Effect, Family, Found, ROUTES, Route, Router};
 use crate::server::{HEADERS_MAX, Limits};
 use crate::trace::{self, Parent, Recorder, TraceId};
 use crate::traffic::{Cap, RouteTraffic, Traffic};
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tenantry_core::Plane;
 use tenantry_core::error::{Error, Kind};
 use tenantry_core::jwt::looks_like_jwt;
+use tenantry_core::oauth::TOKEN_PATH;
 use tenantry_core::rng;
 use tenantry_core::secrets::plain;
 use tokio_util::task::TaskTracker;
@@ -125,10 +127,11 @@ impl IdSource {
 /// How an [`App`] is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Of the verifications that were answered, and of the requests that a cap or a budget
+    /// Of the verifications and introspections that were answered, and of the requests that a cap or a budget
     /// refused, one in this many is logged; every other request always is.
     pub access_log_sample: u64,
-    /// Whether verifications take the short-cut past the router. They answer the same either way.
+    /// Whether verifications, introspections and tokens take the short-cut past the router. They
+    /// answer the same either way.
     pub short_cut: bool,
     /// Who records traces.
     pub recorder: Option<Arc<dyn Recorder>>,
@@ -150,8 +153,8 @@ pub struct App {
 struct Shared {
     options: Options,
     router: Router,
-    /// Where verifications stand in the table.
-    verify: usize,
+    /// Where those that take the short-cut stand in the table.
+    hot: [usize; Hot::ALL.len()],
     traffic: Traffic,
     /// Changes under way, which outlive a client that hangs up.
     writes: TaskTracker,
@@ -183,10 +186,10 @@ impl App {
         let shared = Shared {
             options,
             router: Router::new(ROUTES),
-            verify: ROUTES
-                .iter()
-                .position(|route| route.method == verify::METHOD && route.path == verify::PATH)
-                .expect("the short-cut's route is in the table"),
+            hot: Hot::ALL.map(|hot| {
+                let own = |route: &Route| route.method == Method::POST && route.path == hot.path();
+                ROUTES.iter().position(own).expect("the short-cut's routes are in the table")
+            }),
             traffic: Traffic::new(),
             writes: TaskTracker::new(),
             request_id_prefix: u64::from_be_bytes(rng::draw(plane.rng())),
@@ -242,19 +245,27 @@ impl App {
     /// Answers a request.
     pub async fn handle(&self, request: http::Request<impl RequestBody>, peer: Peer) -> Response {
         let begun = self.begin(&request, peer);
-        if !self.shared.options.short_cut || !is_verification(&request) {
+        let hot = Hot::of(&request).filter(|_| self.shared.options.short_cut);
+        let Some(hot) = hot else {
             // Boxed, so that the future of what most requests ask stays small.
             return Box::pin(self.answer(begun, request.map(Body::new), None)).await;
-        }
+        };
         let (parts, body) = request.into_parts();
         let response = match check_head(parts.version, &parts.uri, &parts.headers) {
             Ok(()) => {
-                let answer = verify::answer(&self.state, peer, &parts.headers, body);
+                let (state, headers) = (&self.state, &parts.headers);
+                let answer = async {
+                    match hot {
+                        Hot::Verify => verify::answer(state, peer, headers, body).await,
+                        Hot::Introspect => introspect::answer(state, peer, headers, body).await,
+                        Hot::Token => token::answer(state, peer, headers, body).await,
+                    }
+                };
                 AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| panicked())
             }
             Err(refusal) => refusal.into_response(),
         };
-        self.finish(begun, Some(self.shared.verify), response)
+        self.finish(begun, Some(self.shared.hot[hot as usize]), response)
     }
 
     /// Answers a request that a cap leaves no room for.
@@ -330,7 +341,10 @@ impl App {
         }
         let took = self.state.plane.clock().monotonic().saturating_sub(begun.at);
         self.shared.traffic.count(route, response.status(), took);
-        let answered = route == Some(self.shared.verify) && response.status() == StatusCode::OK;
+        let question = Hot::ALL
+            .into_iter()
+            .any(|hot| hot.is_question() && route == Some(self.shared.hot[hot as usize]));
+        let answered = question && response.status() == StatusCode::OK;
         // A line for each request of a flood would make the flood the log's.
         let sampled = answered || flooded;
         let sample = if sampled { self.shared.options.access_log_sample.max(1) } else { 1 };
@@ -415,11 +429,38 @@ fn check(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The one question that takes the short-cut: exactly its route, and nothing else in its target.
-pub(crate) fn is_verification<B>(request: &http::Request<B>) -> bool {
-    *request.method() == verify::METHOD
-        && request.uri().path() == verify::PATH
-        && request.uri().query().is_none()
+/// What takes the short-cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hot {
+    Verify,
+    Introspect,
+    Token,
+}
+
+impl Hot {
+    const ALL: [Self; 3] = [Self::Verify, Self::Introspect, Self::Token];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Verify => verify::PATH,
+            Self::Introspect => introspect::PATH,
+            Self::Token => TOKEN_PATH,
+        }
+    }
+
+    /// Exactly its route, and nothing else in the target.
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
+        if *request.method() != Method::POST || request.uri().query().is_some() {
+            return None;
+        }
+        let path = request.uri().path();
+        Self::ALL.into_iter().find(|hot| hot.path() == path)
+    }
+
+    /// True for what asks about a credential.
+    pub(crate) fn is_question(self) -> bool {
+        self != Self::Token
+    }
 }
 
 fn decode(text: &str) -> Cow<'_, str> {

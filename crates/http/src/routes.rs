@@ -193,8 +193,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/admin/service-account/{id}/disable" ServiceAccounts Member Writes service_accounts::change::disable;
     POST "/api/v1/admin/service-account/{id}/rotate"  ServiceAccounts Member Creates service_accounts::rotate::rotate;
 
-    POST "/oauth2/token"                            OAuth Client Reads  oauth2::token::issue;
-    POST "/oauth2/introspect"                       OAuth Client Reads  oauth2::introspect::introspect;
+    POST "/oauth2/token"                            OAuth Client Reads  => oauth2::token::issue;
+    POST "/oauth2/introspect"                       OAuth Client Reads  => oauth2::introspect::introspect;
     POST "/oauth2/revoke"                           OAuth Client Writes oauth2::revoke::revoke;
     GET  "/oauth2/jwks.json"                        OAuth Open Reads  oauth2::metadata::jwks;
     GET  "/.well-known/oauth-authorization-server"  OAuth Open Reads  oauth2::metadata::server;

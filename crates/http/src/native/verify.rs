@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::reply;
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,8 +20,6 @@ use tenantry_core::limits;
 use tenantry_core::permissions::Permission;
 use tenantry_core::verify::{Asked, Code, Kind, Known, Question, Verdict};
 
-/// The route of [`answer`], for the short-cut.
-pub(crate) const METHOD: Method = Method::POST;
 /// The route of [`answer`], for the short-cut.
 pub(crate) const PATH: &str = "/v1/keys/verify";
 

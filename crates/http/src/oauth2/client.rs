@@ -1,11 +1,9 @@
 //! How a client authenticates (RFC 6749 §2.3, RFC 7523 §2.2): in exactly one way.
 
 use super::form::Form;
-use crate::app::AppState;
-use crate::caller;
+use crate::app::{AppState, Peer};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tenantry_core::error::{Error, Unauthenticated};
@@ -19,18 +17,18 @@ const INVALID: Error = Error::NotAuthenticated(Unauthenticated::Invalid);
 /// The client that sent a request.
 pub(super) async fn authenticate(
     state: &AppState,
-    parts: &Parts,
-    form: &Form,
+    peer: Peer,
+    headers: &HeaderMap,
+    form: &Form<'_>,
 ) -> Result<AuthenticatedClient, Error> {
-    let basic = basic(&parts.headers)?;
+    let basic = basic(headers)?;
     let presented = presented(basic.as_ref(), form)?;
-    let address = caller::peer(parts)?.address();
-    state.plane.authenticate_client(presented, address).await
+    state.plane.authenticate_client(presented, peer.address()).await
 }
 
 fn presented<'a>(
     basic: Option<&'a Pair>,
-    form: &'a Form,
+    form: &'a Form<'_>,
 ) -> Result<ClientAuthentication<'a>, Error> {
     let (id, secret) = (form.get("client_id"), form.get("client_secret"));
     let assertion = (form.get("client_assertion_type"), form.get("client_assertion"));

@@ -2,36 +2,70 @@
 //! once, one without a value is left out, one that is not known is ignored.
 
 use crate::app::AppState;
-use crate::body;
+use crate::body::{self, RequestBody};
 use crate::refusal::Refusal;
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::ops::Deref;
 use tenantry_core::error::{Error, Problem};
 use zeroize::Zeroizing;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The one parameter that may be repeated (RFC 8707 §2).
 const RESOURCE: &str = "resource";
 
-/// The parameters of a request, decoded.
-pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+/// The parameters of a request, decoded; what needed no decoding is where it was.
+pub(super) struct Form<'a>(Vec<(Text<'a>, Text<'a>)>);
 
-impl Form {
-    /// Reads a body. No media type at all is taken as this one.
-    pub(super) async fn read(request: Request, state: &AppState) -> Result<Self, Refusal> {
-        require_form(request.headers())?;
-        let bytes = body::read(request, state).await?;
-        Ok(Self::parse(&bytes)?)
+/// A name or a value. A copy may be of a secret.
+enum Text<'a> {
+    There(&'a str),
+    Decoded(Zeroizing<String>),
+}
+
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::There(text),
+            Cow::Owned(text) => Self::Decoded(Zeroizing::new(text)),
+        }
     }
+}
 
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::There(text) => text,
+            Self::Decoded(text) => text,
+        }
+    }
+}
+
+/// Reads a body. No media type at all is taken as this one.
+pub(super) async fn read(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: impl RequestBody,
+) -> Result<Bytes, Refusal> {
+    require_form(headers)?;
+    body::require_no_coding(headers)?;
+    body::read_body(body, state, body::BODY_BYTES_MAX).await
+}
+
+impl<'a> Form<'a> {
+    /// The parameters in a body.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut parameters: Vec<(Text<'a>, Text<'a>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(bytes) {
-            let (name, value) = (name.into_owned(), Zeroizing::new(value.into_owned()));
+            let (name, value) = (Text::from(name), Text::from(value));
             // The decoder puts this in the place of what is not UTF-8.
             if name.contains('\u{fffd}') || value.contains(['\u{fffd}', '\0']) {
                 return Err(Error::Malformed("the body is not text"));
             }
-            if name != RESOURCE && parameters.iter().any(|(known, _)| *known == name) {
+            if *name != *RESOURCE && parameters.iter().any(|(known, _)| **known == *name) {
                 return Err(Error::Malformed("a parameter occurs twice"));
             }
             parameters.push((name, value));
@@ -42,7 +76,7 @@ impl Form {
 
     /// A parameter that is there and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
     }
 
     /// A parameter that has to be there.
@@ -52,19 +86,24 @@ impl Form {
 
     /// Every `resource`.
     pub(super) fn resources(&self) -> Vec<String> {
-        let named = self.0.iter().filter(|(name, _)| name == RESOURCE);
-        named.map(|(_, value)| value.to_string()).collect()
+        let named = self.0.iter().filter(|(name, _)| **name == *RESOURCE);
+        named.map(|(_, value)| (**value).to_owned()).collect()
     }
 }
 
 fn require_form(headers: &HeaderMap) -> Result<(), Refusal> {
+    // What nearly every client sends, without a parser.
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    if values.next().is_some_and(|value| value == FORM) && values.next().is_none() {
+        return Ok(());
+    }
     let Some(media) = body::content_type(headers)? else {
         return Ok(());
     };
     let charset = |(name, value): (mime::Name<'_>, mime::Name<'_>)| {
         name == mime::CHARSET && value.as_str().eq_ignore_ascii_case("utf-8")
     };
-    let form = media.essence_str() == "application/x-www-form-urlencoded";
+    let form = media.essence_str() == FORM;
     if form && media.params().all(charset) { Ok(()) } else { Err(Refusal::UnsupportedMediaType) }
 }
 

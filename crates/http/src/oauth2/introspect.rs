@@ -1,19 +1,23 @@
 //! `POST /oauth2/introspect` (RFC 7662)
 
 use super::client;
-use super::form::Form;
-use crate::app::AppState;
+use super::form::{self, Form};
+use crate::app::{AppState, Peer};
+use crate::body::RequestBody;
 use crate::caller;
 use crate::refusal::Refusal;
 use crate::reply;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::oauth::{Introspected, Introspector};
 use tenantry_core::verify::Kind;
 use utoipa::ToSchema;
+
+/// The route of [`answer`], for the short-cut.
+pub(crate) const PATH: &str = "/oauth2/introspect";
 
 /// What an active token or key is; for everything else `active` alone.
 #[derive(Default, Serialize, ToSchema)]
@@ -56,18 +60,37 @@ pub(crate) enum Audience<'a> {
 }
 
 /// What is this token, or key?
-pub(crate) async fn introspect(
-    State(state): State<AppState>,
-    request: Request,
-) -> Result<Response, Refusal> {
+pub(crate) async fn introspect(state: AppState, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let form = Form::read(Request::from_parts(parts.clone(), body), &state).await?;
-    let operator = caller::peer(&parts)?.address().is_none();
-    let asks = if operator || client::names_bearer(&parts.headers) {
-        let peer = caller::peer(&parts)?;
-        Introspector::bearer(caller::verifier(&state, &parts.headers, peer).await?)?
+    match caller::peer(&parts) {
+        Ok(peer) => answer(&state, peer, &parts.headers, body).await,
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// Answers whoever may ask.
+pub(crate) async fn answer(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: impl RequestBody,
+) -> Response {
+    decide(state, peer, headers, body).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn decide(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: impl RequestBody,
+) -> Result<Response, Refusal> {
+    let bytes = form::read(state, headers, body).await?;
+    let form = Form::parse(&bytes)?;
+    let operator = peer.address().is_none();
+    let asks = if operator || client::names_bearer(headers) {
+        Introspector::bearer(caller::verifier(state, headers, peer).await?)?
     } else {
-        Introspector::client(&client::authenticate(&state, &parts, &form).await?)
+        Introspector::client(&client::authenticate(state, peer, headers, &form).await?)
     };
     let token = form.require("token")?;
     let found = state.plane.introspect(asks, token).await?;

@@ -1,7 +1,7 @@
 //! `POST /oauth2/revoke` (RFC 7009)
 
 use super::client;
-use super::form::Form;
+use super::form::{self, Form};
 use crate::app::AppState;
 use crate::caller;
 use crate::refusal::Refusal;
@@ -16,8 +16,10 @@ pub(crate) async fn revoke(
     request: Request,
 ) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
-    let form = Form::read(Request::from_parts(parts.clone(), body), &state).await?;
-    let client = client::authenticate(&state, &parts, &form).await?;
+    let bytes = form::read(&state, &parts.headers, body).await?;
+    let form = Form::parse(&bytes)?;
+    let peer = caller::peer(&parts)?;
+    let client = client::authenticate(&state, peer, &parts.headers, &form).await?;
     let context = caller::context(&parts, client.to_actor())?;
     state.plane.revoke_access_token(&context, &client, form.require("token")?).await?;
     let mut response = ().into_response();

@@ -1,13 +1,15 @@
 //! `POST /oauth2/token` (RFC 6749 §4.4)
 
 use super::client;
-use super::form::Form;
-use crate::app::AppState;
+use super::form::{self, Form};
+use crate::app::{AppState, Peer};
+use crate::body::RequestBody;
+use crate::caller;
 use crate::refusal::Refusal;
 use crate::reply;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tenantry_core::error::{Error, Problem};
 use tenantry_core::oauth::TokenRequest;
@@ -26,13 +28,33 @@ pub(crate) struct TokenReply<'a> {
 }
 
 /// An access token for the client that asks.
-pub(crate) async fn issue(
-    State(state): State<AppState>,
-    request: Request,
-) -> Result<Response, Refusal> {
+pub(crate) async fn issue(state: AppState, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let form = Form::read(Request::from_parts(parts.clone(), body), &state).await?;
-    let client = client::authenticate(&state, &parts, &form).await?;
+    match caller::peer(&parts) {
+        Ok(peer) => answer(&state, peer, &parts.headers, body).await,
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+/// Answers a client.
+pub(crate) async fn answer(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: impl RequestBody,
+) -> Response {
+    decide(state, peer, headers, body).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn decide(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    body: impl RequestBody,
+) -> Result<Response, Refusal> {
+    let bytes = form::read(state, headers, body).await?;
+    let form = Form::parse(&bytes)?;
+    let client = client::authenticate(state, peer, headers, &form).await?;
     if form.require("grant_type")? != "client_credentials" {
         return Err(Error::invalid("grant_type", Problem::Malformed).into());
     }

@@ -126,11 +126,11 @@ impl Server {
         let stream = Patient::new(stream, link.activity.clone(), &self.limits);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let under_way = UnderWay::begin(&link, request.version() == Version::HTTP_2);
-            let verification = app::is_verification(&request);
+            let question = app::Hot::of(&request).is_some_and(app::Hot::is_question);
             async move {
                 let link = &*under_way.0;
                 let response = link.answer(request).await;
-                if !(verification && response.status().is_success()) {
+                if !(question && response.status().is_success()) {
                     let holdable = response.extensions().get::<Holdable>().is_some();
                     // Not a proxy's: it would run out of connections that others wait for.
                     let holds = holdable && matches!(link.client, Client::Network(..));
@@ -148,7 +148,7 @@ impl Server {
 }
 
 /// Lets others go first: a client that sends the next request before it has read the reply would be
-/// served at once again, and again. Not after verifications that were answered, which are shorter
+/// served at once again, and again. Not after questions that were answered, which are shorter
 /// than the turn that this takes.
 async fn take_time(holds: bool, held: &Semaphore) {
     if holds && let Ok(_place) = held.try_acquire() {
