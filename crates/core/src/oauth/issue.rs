@@ -90,7 +90,7 @@ impl Plane {
             URL_SAFE_NO_PAD.encode_string(part.to_string(), &mut token);
             token.push('.');
         }
-        let signature = signer.sign(token.trim_end_matches('.').as_bytes())?;
+        let signature = signer.sign(token.trim_end_matches('.').as_bytes()).await?;
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         let lifetime = u64::try_from(expiry - issued).map(Duration::from_secs);
         let lifetime = lifetime.map_err(Error::internal)?;
