@@ -1,6 +1,7 @@
 //! Accounts.
 
 use super::changes::{write_commit, write_commits};
+use super::creates::Create;
 use super::rows::{Param, columns, id, one};
 use super::session::{Expect, Work};
 use super::{PostgresStore, credentials, members};
@@ -89,11 +90,8 @@ impl AccountStore for PostgresStore {
         key: &Sealed<Credential>,
         commit: Commit,
     ) -> Result<Committed> {
-        let mut work = Work::default();
-        insert(&mut work, &[account])?;
-        credentials::insert(&mut work, &[key])?;
-        write_commit(&mut work, &commit)?;
-        self.write(&work).await.map(|done| done.committed)
+        let rows = (account.clone(), key.clone(), commit);
+        self.create(Create::Account(Box::new(rows))).await
     }
 
     async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed> {
@@ -174,7 +172,8 @@ fn listed(row: &Row) -> Result<([u8; 16], Result<Unverified<Account>>)> {
     Ok((id(row)?, read_account(row, 0)))
 }
 
-fn insert<'a>(work: &mut Work<'a>, accounts: &[&'a Sealed<Account>]) -> Result<()> {
+/// Writes new accounts.
+pub(super) fn insert<'a>(work: &mut Work<'a>, accounts: &[&'a Sealed<Account>]) -> Result<()> {
     let rows: Result<Vec<_>> = accounts.iter().map(|account| account_cells(account)).collect();
     work.push(INSERT, columns(rows?)?, Expect::Nothing);
     Ok(())

@@ -1,6 +1,7 @@
 //! API keys, platform keys and client secrets.
 
 use super::changes::write_commit;
+use super::creates::Create;
 use super::rows::{Param, columns, id, one};
 use super::session::{Expect, Work};
 use super::{PostgresStore, accounts};
@@ -8,7 +9,7 @@ use crate::rows::{Cell, credential_cells, read_credential, read_found};
 use async_trait::async_trait;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Commit, Head, shard_of};
-use tenantry_core::credentials::Credential;
+use tenantry_core::credentials::{Credential, Owner};
 use tenantry_core::error::{Conflict, Result};
 use tenantry_core::ids::{AccountId, CredentialId};
 use tenantry_core::page::Listed;
@@ -40,28 +41,6 @@ const COUNT_LIVE: &str = "SELECT count(*) FROM (
             AND superseded_by IS NULL AND (expires_at IS NULL OR expires_at > $2)
         LIMIT $3
     ) AS living";
-
-// One statement sees one instant: rows and head belong together.
-const FIND_BY_TAG: &str =
-    "SELECT c.id, c.kind, c.account_id, c.root_id, c.service_account_id, c.member_id, c.format,
-        c.tag, c.pepper_id, c.start, c.name, c.permissions, c.allowed_ips, c.metadata, c.status,
-        c.revoked_at, c.expires_at, c.lineage, c.superseded_by, c.grace_expires_at, c.created_at,
-        c.version, c.row_mac, c.last_used_at,
-        s.id, s.account_id, s.root_id, s.name, s.client_id, s.permissions, s.status, s.created_by,
-        s.created_at, s.version, s.row_mac,
-        a.id, a.parent_id, a.name, a.profile, a.metadata, a.status, a.entitlements,
-        a.concurrent_calls, a.sub_account_concurrent_calls, a.created_by_member, a.created_at,
-        a.updated_at, a.version, a.row_mac,
-        p.id, p.parent_id, p.name, p.profile, p.metadata, p.status, p.entitlements,
-        p.concurrent_calls, p.sub_account_concurrent_calls, p.created_by_member, p.created_at,
-        p.updated_at, p.version, p.row_mac,
-        coalesce(a.shard, $2), h.rev, h.nonce
-    FROM credentials c
-    LEFT JOIN service_accounts s ON s.id = c.service_account_id
-    LEFT JOIN accounts a ON a.id = c.account_id
-    LEFT JOIN accounts p ON p.id = a.parent_id
-    LEFT JOIN change_head h ON h.shard = coalesce(a.shard, $2)
-    WHERE c.tag = $1";
 
 const FIND: &str =
     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format, tag,
@@ -136,23 +115,12 @@ impl CredentialStore for PostgresStore {
         max: u32,
         commit: Commit,
     ) -> Result<Committed> {
-        let mut work = Work::default();
-        let account = key.record().owner.account();
-        let account = account.as_ref().map(|id| &id.as_bytes()[..]);
-        // Nobody else counts or inserts until the commit; the count sees what was committed before.
-        work.push(accounts::LOCK, one([Cell::Bytes(account)]), Expect::Nothing);
-        let created_at = key.record().created_at.micros();
-        let params = one([Cell::Bytes(account), Cell::number(created_at), Cell::number(max)]);
-        work.push(COUNT_LIVE, params, Expect::Below { limit: "keys", max });
-        insert(&mut work, &[key])?;
-        write_commit(&mut work, &commit)?;
-        self.write(&work).await.map(|done| done.committed)
+        self.create(Create::Key(Box::new((key.clone(), max, commit)))).await
     }
 
     async fn find_credential_by_tag(&self, tag: &Tag) -> Result<Option<Found>> {
-        let shard = shard_of(AccountId::PLANE);
-        let params = vec![Param::bytes(tag.as_bytes()), Param::number(shard)];
-        self.find(FIND_BY_TAG, params, read_found).await
+        let row = self.look_up(*tag).await?;
+        row.map(|row| read_found(&*row)).transpose()
     }
 
     async fn find_credential(
@@ -270,6 +238,38 @@ fn root_cell(root: &AccountId) -> Cell<'_> {
 /// A row of a list, with the id that keeps its place.
 pub(super) fn read_listed(row: &Row) -> Result<([u8; 16], Result<Unverified<Credential>>)> {
     Ok((id(row)?, read_credential(row, 0)))
+}
+
+/// Counts the living keys of the accounts of new keys, each with how many there may be.
+pub(super) fn count<'a>(work: &mut Work<'a>, keys: &[(&'a Sealed<Credential>, u32)]) {
+    let mut sorted: Vec<_> = keys
+        .iter()
+        .map(|(key, max)| (account_of(key.record()), key.record().created_at, *max))
+        .collect();
+    sorted.sort_unstable();
+    // Nobody else counts or inserts until the commit; the count sees what was committed before.
+    let mut locked = sorted.clone();
+    locked.dedup_by_key(|(account, ..)| *account);
+    for (account, ..) in locked {
+        work.push(accounts::LOCK, one([Cell::Bytes(account)]), Expect::Nothing);
+    }
+    let mut before = 0;
+    for (index, (account, created_at, max)) in sorted.iter().enumerate() {
+        let same = index > 0 && sorted[index - 1].0 == *account;
+        before = if same { before + 1 } else { 0 };
+        let numbers = [Cell::number(created_at.micros()), Cell::number(*max)];
+        let params = one([Cell::Bytes(*account)].into_iter().chain(numbers));
+        work.push(COUNT_LIVE, params, Expect::keys_below(*max, before));
+    }
+}
+
+fn account_of(key: &Credential) -> Option<&[u8]> {
+    match &key.owner {
+        Owner::Account { account, .. } | Owner::ServiceAccount { account, .. } => {
+            Some(account.as_bytes())
+        }
+        Owner::Platform => None,
+    }
 }
 
 /// Writes new credentials.

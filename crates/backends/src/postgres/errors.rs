@@ -84,7 +84,7 @@ impl From<tokio_postgres::Error> for OpenError {
 }
 
 /// What PostgreSQL, or the way to it, says, without the values that its details quote.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}{}", code.as_ref().map(|code| format!(" (SQLSTATE {})", code.code())).unwrap_or_default())]
 pub struct Refused {
     code: Option<SqlState>,

@@ -3,7 +3,7 @@
 use super::PostgresStore;
 use super::errors::Refused;
 use super::rows::Param;
-use super::session::{Done, Expect, Work};
+use super::session::{Expect, Work};
 use crate::rows::Columns;
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -81,7 +81,7 @@ const UNAVAILABLE: u8 = 2;
 
 impl Acceptance {
     /// Takes notice of what came of a change.
-    pub(super) fn note(&self, outcome: &Result<Done>) {
+    pub(super) fn note<T>(&self, outcome: &Result<T>) {
         let now = match outcome {
             Err(Error::StorageFull) => FULL,
             Err(Error::Unavailable(_) | Error::OutcomeUnknown(_)) => UNAVAILABLE,

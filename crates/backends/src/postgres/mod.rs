@@ -6,6 +6,7 @@
 //! - `rows`: values to and from PostgreSQL; what rows mean is `crate::rows`
 //! - `changes`: what every change writes beside itself
 //! - `hints`: how nodes are told that there are changes
+//! - `gather`: calls that share a statement or a commit; `look_ups` and `creates` do
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
 //!   `oauth`, `realms`, `audit`, `trail`, `leads`, `nodes`, `health`
 //!
@@ -21,12 +22,15 @@ mod accounts;
 mod address;
 mod audit;
 mod changes;
+mod creates;
 mod credentials;
 mod errors;
 mod foreign_keys;
+mod gather;
 mod health;
 mod hints;
 mod leads;
+mod look_ups;
 mod members;
 mod migrations;
 mod nodes;
@@ -43,11 +47,17 @@ mod trail;
 pub use errors::{OpenError, Refused};
 
 use address::Address;
+use creates::Create;
+use gather::Gather;
 use health::Acceptance;
 use hints::Hints;
+use look_ups::Looked;
 use pool::Connections;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tenantry_core::clock::Timestamp;
+use tenantry_core::secrets::Tag;
+use tenantry_core::store::Committed;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// Connections of one node, unless the operator says otherwise.
@@ -90,11 +100,14 @@ impl std::fmt::Debug for PostgresOptions {
     }
 }
 
-/// A store on PostgreSQL.
+/// A store on PostgreSQL; copies are the same store.
+#[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections,
-    acceptance: Acceptance,
-    hints: Hints,
+    acceptance: Arc<Acceptance>,
+    hints: Arc<Hints>,
+    look_ups: Arc<Gather<Tag, Looked>>,
+    creates: Arc<Gather<Create, Committed>>,
 }
 
 impl PostgresStore {
@@ -119,7 +132,13 @@ impl PostgresStore {
         let connections = Connections::new(&address, authorities, options.connections_max.max(1))?;
         // Here and not at the first request: whoever starts the server is told.
         connections.take().await.map_err(unreachable)?.give_back();
-        Ok(Self { connections, acceptance: Acceptance::default(), hints })
+        Ok(Self {
+            connections,
+            acceptance: Arc::default(),
+            hints: Arc::new(hints),
+            look_ups: Gather::new(look_ups::BOUNDS),
+            creates: Gather::new(creates::BOUNDS),
+        })
     }
 
     /// How many connections there are, and how many of them nobody uses.

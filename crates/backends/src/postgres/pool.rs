@@ -11,10 +11,11 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, R
 use std::path::Path;
 use std::time::Duration;
 use tenantry_core::error::Result;
+use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// How long a call waits for a connection that is free.
-const WAIT_DEADLINE: Duration = Duration::from_secs(2);
+pub(super) const WAIT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a new connection may take until it can be used.
 const CREATE_DEADLINE: Duration = Duration::from_secs(3);
 
@@ -22,6 +23,7 @@ const CREATE_DEADLINE: Duration = Duration::from_secs(3);
 pub(super) const IDLE: &str = "SELECT now() = statement_timestamp()";
 
 /// Connections to one address.
+#[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
 }
@@ -55,7 +57,14 @@ impl Connections {
 
     /// A connection that nobody else uses.
     pub(super) async fn take(&self) -> Result<Lent, Refused> {
-        let taken = self.pool.get().await;
+        self.take_until(Instant::now() + WAIT_DEADLINE).await
+    }
+
+    /// The same for whoever has waited before: one that is not free by then is not waited for.
+    pub(super) async fn take_until(&self, until: Instant) -> Result<Lent, Refused> {
+        let wait = Some(until.saturating_duration_since(Instant::now()));
+        let timeouts = Timeouts { wait, ..self.pool.timeouts() };
+        let taken = self.pool.timeout_get(&timeouts).await;
         taken.map(|object| Lent { object: Some(object) }).map_err(|error| match error {
             deadpool_postgres::PoolError::Backend(error) => Refused::from(&error),
             other => Refused::unreachable(chain(&other)),

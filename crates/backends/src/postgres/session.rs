@@ -6,7 +6,7 @@
 //! be run again as it is, and leaves no choice to SQL.
 
 use super::errors::{Refused, from_refused};
-use super::pool::{Lent, require_idle};
+use super::pool::{Lent, WAIT_DEADLINE, require_idle};
 use super::rows::{Param, number, one};
 use super::{PostgresStore, audit};
 use crate::rows::{audit_event_cells, damaged};
@@ -22,14 +22,18 @@ use tenantry_core::commit::Revision;
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::secrets::Sealed;
 use tenantry_core::store::Committed;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{Client, Row};
 
 /// How long a call may take, attempts and waiting for a connection included.
-const CALL_DEADLINE: Duration = Duration::from_millis(4500);
+pub(super) const CALL_DEADLINE: Duration = Duration::from_millis(4500);
 /// How often a transaction is begun where others are in its way, or its session breaks.
 const ATTEMPTS_MAX: u32 = 5;
 /// How long the second attempt waits; each further one twice as long as the one before.
 const BACKOFF: Duration = Duration::from_millis(5);
+
+/// What is said of a call that took longer.
+const TOO_LONG: &str = "the database took too long to answer";
 
 /// Begins a transaction in a session that is in none, with an end to each way of waiting in it.
 const BEGIN: &str = "SELECT now() = statement_timestamp();
@@ -86,10 +90,23 @@ impl<'a> Work<'a> {
         self.steps.push(Step { sql, params, expect });
     }
 
+    /// Adds a statement without values before all others.
+    pub(super) fn push_first(&mut self, sql: &'static str) {
+        self.steps.insert(0, Step { sql, params: Vec::new(), expect: Expect::Nothing });
+    }
+
     /// Notes the event by which the change is found.
     pub(super) fn found_by(&mut self, event: &'a Sealed<AuditEvent>) {
         self.event = Some(event);
     }
+}
+
+/// What became of changes that were made together.
+pub(super) enum Grouped {
+    /// All were made.
+    Made,
+    /// None was, and each may be tried by itself.
+    NotMade,
 }
 
 /// Why a transaction was not committed, or may not have been.
@@ -105,17 +122,14 @@ enum Failed {
 impl PostgresStore {
     /// Makes a change.
     pub(super) async fn write(&self, work: &Work<'_>) -> Result<Done> {
+        self.write_until(work, Instant::now() + CALL_DEADLINE).await
+    }
+
+    /// The same, with less time than a call has where others had some of it.
+    pub(super) async fn write_until(&self, work: &Work<'_>, until: Instant) -> Result<Done> {
         let in_doubt = AtomicBool::new(false);
-        let outcome = tokio::time::timeout(CALL_DEADLINE, self.attempts(work, &in_doubt)).await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            // Only whoever asks again can find out.
-            let unknown = in_doubt.load(Ordering::Relaxed);
-            Err(if unknown {
-                Error::outcome_unknown("a commit was not answered")
-            } else {
-                too_long()
-            })
-        });
+        let outcome = timeout_at(until, self.attempts(work, &in_doubt)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(over(&in_doubt)));
         self.acceptance.note(&outcome);
         if outcome.as_ref().is_ok_and(|done| done.committed.is_some()) {
             self.hints.note_change();
@@ -123,13 +137,54 @@ impl PostgresStore {
         outcome
     }
 
+    /// Makes changes that have nothing to do with each other in one transaction, once.
+    ///
+    /// # Errors
+    /// `Unavailable` where nothing answers, so none of them was made and none would be by itself;
+    /// `OutcomeUnknown` where it is not known whether all were or none.
+    pub(super) async fn write_group(
+        &self,
+        work: &Work<'_>,
+        (wait_until, until): (Instant, Instant),
+    ) -> Result<Grouped> {
+        let in_doubt = AtomicBool::new(false);
+        let group = async {
+            let lent = self.connections.take_until(wait_until).await.map_err(from_refused)?;
+            match attempt(lent, work, &in_doubt).await {
+                Ok(_) => Ok(Grouped::Made),
+                Err(Failed::Refused(_) | Failed::Again(_)) => Ok(Grouped::NotMade),
+                Err(Failed::Unanswered(refused)) => {
+                    let made = self.resolve(work, &refused).await?;
+                    Ok(made.map_or(Grouped::NotMade, |_| Grouped::Made))
+                }
+            }
+        };
+        let outcome = timeout_at(until, group).await.unwrap_or_else(|_| Err(over(&in_doubt)));
+        if !matches!(outcome, Ok(Grouped::NotMade)) {
+            self.acceptance.note(&outcome);
+        }
+        outcome
+    }
+
     /// Runs a read of one statement.
     pub(super) async fn read(&self, sql: &'static str, params: Vec<Param<'_>>) -> Result<Vec<Row>> {
+        let now = Instant::now();
+        let deadlines = (now + WAIT_DEADLINE, now + CALL_DEADLINE);
+        self.try_read(sql, params, deadlines).await.map_err(from_refused)
+    }
+
+    /// The same, with what the database says of it: by when it needs a connection, and an answer.
+    pub(super) async fn try_read(
+        &self,
+        sql: &'static str,
+        params: Vec<Param<'_>>,
+        (wait_until, until): (Instant, Instant),
+    ) -> Result<Vec<Row>, Refused> {
         let step = Step { sql, params, expect: Expect::Nothing };
         let attempts = async {
             // A session that broke may have been the last of a server that is there again. One that
             // cannot be had is not waited for twice.
-            let lent = self.connections.take().await?;
+            let lent = self.connections.take_until(wait_until).await?;
             match read_once(lent, &step).await {
                 Err(refused) if refused.is_lost() => {
                     read_once(self.connections.take().await?, &step).await
@@ -137,10 +192,8 @@ impl PostgresStore {
                 outcome => outcome,
             }
         };
-        match tokio::time::timeout(CALL_DEADLINE, attempts).await {
-            Ok(outcome) => outcome.map_err(from_refused),
-            Err(_) => Err(too_long()),
-        }
+        let outcome = timeout_at(until, attempts).await;
+        outcome.unwrap_or_else(|_| Err(Refused::unreachable(TOO_LONG.to_owned())))
     }
 
     /// Runs a read of one statement and reads its first row.
@@ -199,9 +252,11 @@ impl PostgresStore {
 
     /// `in_doubt` says, whenever this is dropped, whether a commit was sent and not answered.
     async fn attempts(&self, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done> {
-        let mut attempt = 1;
+        let mut number = 1;
         loop {
-            let again = match self.attempt(work, in_doubt).await {
+            // One that cannot be had is not tried again here: whoever waits is told.
+            let lent = self.connections.take().await.map_err(from_refused)?;
+            let again = match attempt(lent, work, in_doubt).await {
                 Ok(done) => return Ok(done),
                 Err(Failed::Refused(error)) => return Err(error),
                 Err(Failed::Again(refused)) => refused,
@@ -213,27 +268,11 @@ impl PostgresStore {
                     refused
                 }
             };
-            if attempt == ATTEMPTS_MAX {
+            if number == ATTEMPTS_MAX {
                 return Err(from_refused(again));
             }
-            tokio::time::sleep(BACKOFF * (1 << attempt)).await;
-            attempt += 1;
-        }
-    }
-
-    async fn attempt(&self, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done, Failed> {
-        // One that cannot be had is not tried again here: whoever waits is told.
-        let lent = self
-            .connections
-            .take()
-            .await
-            .map_err(|refused| Failed::Refused(from_refused(refused)))?;
-        match run(lent.client().map_err(refused_lent)?, work).await {
-            Ok(done) => commit(lent, done, in_doubt).await,
-            Err(failed) => {
-                roll_back(lent).await;
-                Err(failed)
-            }
+            tokio::time::sleep(BACKOFF * (1 << number)).await;
+            number += 1;
         }
     }
 
@@ -274,6 +313,16 @@ impl PostgresStore {
             }
         }
         Ok(Done { committed, rows: 0 })
+    }
+}
+
+async fn attempt(lent: Lent, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done, Failed> {
+    match run(lent.client().map_err(refused_lent)?, work).await {
+        Ok(done) => commit(lent, done, in_doubt).await,
+        Err(failed) => {
+            roll_back(lent).await;
+            Err(failed)
+        }
     }
 }
 
@@ -414,7 +463,22 @@ fn refused_lent(refused: Refused) -> Failed {
     Failed::Refused(from_refused(refused))
 }
 
+/// What is said of a change whose time is over.
+fn over(in_doubt: &AtomicBool) -> Error {
+    // Only whoever asks again can find out.
+    if in_doubt.load(Ordering::Relaxed) {
+        Error::outcome_unknown("a commit was not answered")
+    } else {
+        too_long()
+    }
+}
+
 /// The refusal of a call that took too long.
 pub(super) fn too_long() -> Error {
-    Error::unavailable(Refused::unreachable("the database took too long to answer".to_owned()))
+    unavailable(TOO_LONG)
+}
+
+/// The refusal of a call that was to be answered with others.
+pub(super) fn unavailable(why: &str) -> Error {
+    Error::unavailable(Refused::unreachable(why.to_owned()))
 }

@@ -1,6 +1,7 @@
 //! What only the store on PostgreSQL promises: its schema, its sessions, its lost commits.
 
 mod commits;
+mod gathered;
 mod hints;
 mod parity;
 mod pooled;
