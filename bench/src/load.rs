@@ -46,9 +46,9 @@ struct Connection {
     busy: bool,
 }
 
-/// Sends requests over `connections` connections until the end.
+/// Sends requests over `connections` connections, shared out among the addresses, until the end.
 pub(crate) fn run(
-    address: SocketAddr,
+    addresses: &[SocketAddr],
     connections: usize,
     until: Until,
     requests: &mut Requests<'_>,
@@ -56,7 +56,7 @@ pub(crate) fn run(
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let mut all = Vec::with_capacity(connections);
     for index in 0..connections {
-        let stream = TcpStream::connect(address)?;
+        let stream = TcpStream::connect(addresses[index % addresses.len()])?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
@@ -272,7 +272,7 @@ impl Loose {
             Requests::verify(bearer, &keys, draw)
         };
         let until = Until::Elapsed(Duration::from_secs(self.seconds));
-        let loaded = run(self.address, self.connections, until, &mut requests)?;
+        let loaded = run(&[self.address], self.connections, until, &mut requests)?;
         println!(
             "{:.0} requests/s, p50 {} us, p99 {} us, {} errors",
             loaded.rate,

@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod memory;
 mod plan;
+mod postgres;
 mod prepare;
 mod process;
 mod reply;
@@ -49,6 +50,8 @@ enum Command {
     Run(Run),
     /// Measures tokens and introspection, and writes the result
     Tokens(tokens::Tokens),
+    /// Measures the store of several nodes against pgbench, and writes the result
+    Postgres(postgres::Postgres),
     /// Makes a store with that many keys, or finds the one that is there
     Prepare {
         /// Sub-accounts, a key each
@@ -95,6 +98,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(run) => run::run(&run),
         Command::Tokens(tokens) => tokens.run(),
+        Command::Postgres(postgres) => postgres.run(),
         Command::Prepare { keys, stores } => prepare::store(&stores, keys).map(|_| ()),
         Command::Hello { port } => hello::serve(port),
         Command::Load(loose) => loose.run(),

@@ -15,10 +15,23 @@ pub(crate) struct Memory {
 /// Processor time of a process so far, user and system, in microseconds.
 pub(crate) fn cpu_micros(pid: u32) -> Outcome<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let ticks = cpu_ticks(&stat).ok_or("/proc/PID/stat has no times")?;
-    let per_second = rustix::param::clock_ticks_per_second();
-    #[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
-    Ok(ticks as f64 * 1e6 / per_second as f64)
+    Ok(micros(ticks(&stat, OWN).ok_or("/proc/PID/stat has no times")?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "both are far below 2^52")]
+fn micros(ticks: u64) -> f64 {
+    ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64
+}
+
+/// The same of a process and all its children, those that have ended included.
+pub(crate) fn cpu_micros_with_children(pid: u32) -> Outcome<f64> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let living = children.split_whitespace().filter_map(|child| child.parse().ok());
+    // One that ends meanwhile is counted with its parent the next time.
+    let of_living: f64 = living.filter_map(|child| cpu_micros(child).ok()).sum();
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ended = ticks(&stat, ENDED_CHILDREN).ok_or("/proc/PID/stat has no times of children")?;
+    Ok(cpu_micros(pid)? + of_living + micros(ended))
 }
 
 /// Its memory now.
@@ -43,9 +56,14 @@ pub(crate) fn processor() -> String {
     line.map_or_else(String::new, |line| line.trim_start_matches([' ', '\t', ':']).to_owned())
 }
 
-fn cpu_ticks(stat: &str) -> Option<u64> {
+/// Where `/proc/PID/stat` has a process's own times, user and system, after its name.
+const OWN: usize = 11;
+/// Where it has those of its children that have ended.
+const ENDED_CHILDREN: usize = 13;
+
+fn ticks(stat: &str, place: usize) -> Option<u64> {
     // The program's name may hold blanks and brackets; fields are counted after its last one.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(place);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
@@ -62,9 +80,10 @@ mod tests {
 
     #[test]
     fn times_are_found_behind_any_name() {
-        let stat = "12 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 30 12 0 0 20";
-        assert_eq!(cpu_ticks(stat), Some(42));
-        assert_eq!(cpu_ticks("12 (a) R 1"), None);
+        let stat = "12 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 30 12 5 2 20";
+        assert_eq!(ticks(stat, OWN), Some(42));
+        assert_eq!(ticks(stat, ENDED_CHILDREN), Some(7));
+        assert_eq!(ticks("12 (a) R 1", OWN), None);
     }
 
     #[test]
@@ -78,7 +97,8 @@ mod tests {
     #[test]
     fn this_process_has_both() {
         let pid = std::process::id();
-        assert!(cpu_micros(pid).expect("time") >= 0.0);
+        let own = cpu_micros(pid).expect("time");
+        assert!(own >= 0.0 && cpu_micros_with_children(pid).expect("time") >= own);
         let memory = memory(pid).expect("memory");
         assert!(memory.resident >= memory.anonymous && memory.anonymous > 0);
     }

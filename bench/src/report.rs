@@ -1,7 +1,7 @@
 //! What is printed and kept: a row for each scenario, a figure for each thing that is wanted.
 
 use crate::sample::Sample;
-use crate::statistics::{median, median_ratio};
+use crate::statistics::{median, median_ratio, range, ratios, spread};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,16 @@ pub(crate) struct Figure {
     pub(crate) unit: String,
     pub(crate) value: f64,
     pub(crate) wanted: Option<Wanted>,
+    /// The smallest and the largest of the repetitions, where it is their median.
+    #[serde(default)]
+    pub(crate) range: Option<(f64, f64)>,
+    /// True where the control itself was another one each time, so that the figure settles nothing.
+    #[serde(default)]
+    pub(crate) noisy: bool,
 }
+
+/// How far apart a control's repetitions may be, in medians.
+const SPREAD_MAX: f64 = 0.3;
 
 /// What a figure should be.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -44,7 +53,15 @@ pub(crate) enum Wanted {
 
 impl Figure {
     pub(crate) fn one(name: String, unit: &str, value: f64) -> Self {
-        Self { name, unit: unit.to_owned(), value, wanted: None }
+        Self { name, unit: unit.to_owned(), value, wanted: None, range: None, noisy: false }
+    }
+
+    /// The median of the ratios of each repetition.
+    pub(crate) fn ratio(name: String, values: &[f64], controls: &[f64]) -> Option<Self> {
+        let ratios = ratios(values, controls);
+        let one = Self::one(name, "x", median(&ratios)?);
+        let noisy = spread(controls).is_some_and(|spread| spread > SPREAD_MAX);
+        Some(Self { range: range(&ratios), noisy, ..one })
     }
 
     pub(crate) fn wanting(self, wanted: Wanted) -> Self {
@@ -53,6 +70,7 @@ impl Figure {
 
     fn verdict(&self) -> &'static str {
         match self.wanted {
+            _ if self.noisy => "noisy",
             None => "",
             Some(Wanted::AtLeast(limit)) if self.value >= limit => "met",
             Some(Wanted::AtMost(limit)) if self.value <= limit => "met",
@@ -68,6 +86,10 @@ impl Row {
 
     pub(crate) fn cpu(&self) -> Vec<f64> {
         self.samples.iter().filter_map(|sample| sample.cpu_micros).collect()
+    }
+
+    pub(crate) fn database(&self) -> Vec<f64> {
+        self.samples.iter().filter_map(|sample| sample.database_micros).collect()
     }
 
     pub(crate) fn p99(&self) -> Vec<f64> {
@@ -132,7 +154,8 @@ impl Report {
     }
 
     fn figure_table(&self, before: Option<&Self>) -> Table {
-        let mut table = plain_table(&["figure", "value", "unit", "change", "wanted", ""]);
+        let mut table =
+            plain_table(&["figure", "value", "from", "to", "unit", "change", "wanted", ""]);
         for figure in &self.figures {
             let old = before.and_then(|before| {
                 before.figures.iter().find(|old| old.name == figure.name).map(|old| old.value)
@@ -146,6 +169,8 @@ impl Report {
             table.add_row([
                 figure.name.clone(),
                 shown(Some(figure.value), digits),
+                shown(figure.range.map(|(from, _)| from), digits),
+                shown(figure.range.map(|(_, to)| to), digits),
                 figure.unit.clone(),
                 old.map(|old| percent(figure.value, old)).unwrap_or_default(),
                 wanted,
@@ -172,4 +197,21 @@ fn shown(value: Option<f64>, digits: usize) -> String {
 fn percent(now: f64, before: f64) -> String {
     crate::statistics::change_percent(now, before)
         .map_or_else(String::new, |change| format!("{change:+.1} %"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_to_a_control_that_was_another_one_each_time_settles_nothing() {
+        let ratio = |controls: [f64; 3]| {
+            let figure = Figure::ratio("a / b".to_owned(), &[100.0, 120.0, 110.0], &controls);
+            figure.expect("a ratio").wanting(Wanted::AtLeast(1.0))
+        };
+        let steady = ratio([100.0, 110.0, 100.0]);
+        assert_eq!((steady.verdict(), steady.range), ("met", Some((1.0, 1.1))));
+        assert_eq!(ratio([100.0, 140.0, 110.0]).verdict(), "noisy");
+        assert_eq!(ratio([120.0, 130.0, 125.0]).verdict(), "MISSED");
+    }
 }

@@ -15,9 +15,25 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 /// The median of each value divided by the control's value of the same repetition: what slows the
 /// machine for a while slows both.
 pub(crate) fn median_ratio(values: &[f64], controls: &[f64]) -> Option<f64> {
-    let ratios: Vec<f64> =
-        values.iter().zip(controls).map(|(value, control)| value / control).collect();
-    median(&ratios)
+    median(&ratios(values, controls))
+}
+
+/// Each value divided by the control's value of the same repetition.
+pub(crate) fn ratios(values: &[f64], controls: &[f64]) -> Vec<f64> {
+    values.iter().zip(controls).map(|(value, control)| value / control).collect()
+}
+
+/// The smallest and the largest value. `None` of nothing.
+pub(crate) fn range(values: &[f64]) -> Option<(f64, f64)> {
+    let smallest = values.iter().copied().min_by(f64::total_cmp)?;
+    let largest = values.iter().copied().max_by(f64::total_cmp)?;
+    Some((smallest, largest))
+}
+
+/// How far apart the smallest and the largest value are, in medians.
+pub(crate) fn spread(values: &[f64]) -> Option<f64> {
+    let (smallest, largest) = range(values)?;
+    Some((largest - smallest) / median(values)?)
 }
 
 /// By how many percent `now` differs from `before`.
@@ -46,6 +62,13 @@ mod tests {
         let control = [100.0, 50.0, 100.0];
         assert!(near(median_ratio(&[90.0, 45.0, 90.0], &control), 0.9));
         assert_eq!(median_ratio(&[], &control), None);
+    }
+
+    #[test]
+    fn a_spread_is_what_lies_between_the_ends() {
+        assert!(near(spread(&[90.0, 100.0, 120.0]), 0.3));
+        assert_eq!(range(&[3.0, 1.0, 2.0]), Some((1.0, 3.0)));
+        assert_eq!(spread(&[]), None);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) fn measure(root: &Path, arguments: &[&str]) -> TaskResult {
                 command.arg("--peer-node").arg(node).arg("--peer-script").arg(script);
             }
         }
+        ["postgres", ..] => {
+            command.args(arguments);
+        }
         _ => {
             command.arg("run").args(arguments);
         }

@@ -40,6 +40,7 @@ usage: cargo xtask <task>
   bench [--quick] [...] measures a release server against its controls; -h lists what else it takes
   bench tokens [--quick]
                         access tokens and introspection, beside npm's oidc-provider
+  bench postgres [...]  measures the store of several nodes against pgbench
   deny                  licences, banned crates and sources, by cargo-deny where it is installed";
 
 fn main() -> ExitCode {
