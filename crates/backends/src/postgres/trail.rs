@@ -17,13 +17,16 @@ use tenantry_core::store::AuditTrailStore;
 use tokio_postgres::Row;
 
 /// What waits, and the mark, of one instant. A row that cannot be read is left out, or nothing after
-/// it would ever be sealed.
+/// it would ever be sealed. The events of what waits are looked up one by one: a planner that guesses how
+/// many are readable guesses one, and reads all that there ever were.
 const WAITING: &str = "SELECT w.id, w.root_id, w.mac, p.event_id
     FROM (SELECT 1) AS one
     LEFT JOIN audit_progress p ON p.id = 1
     LEFT JOIN (
         SELECT e.id, e.root_id, e.mac, q.queued_at
-        FROM audit_waiting q JOIN audit_events e ON e.id = q.event_id
+        FROM audit_waiting q CROSS JOIN LATERAL (
+            SELECT id, root_id, mac FROM audit_events WHERE id = q.event_id OFFSET 0
+        ) AS e
         WHERE octet_length(e.id) = 16 AND octet_length(e.root_id) = 16 AND octet_length(e.mac) = 32
         ORDER BY q.queued_at, q.event_id LIMIT $1
     ) AS w ON true
