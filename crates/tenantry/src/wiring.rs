@@ -124,6 +124,20 @@ pub async fn open_shared(
     Ok(Shared { plane: Arc::new(Plane::joined(parts, database.membership(&SystemRng))), store })
 }
 
+/// Refuses to join nodes that promise by another bound of staleness.
+///
+/// # Errors
+/// The setting, or what the store says.
+pub async fn require_same_bound(plane: &Plane) -> Result<()> {
+    let Some(other) = plane.find_node_of_other_bound().await? else { return Ok(()) };
+    Err(Failure::Setting(format!(
+        "node {} runs with --max-staleness {}: give every node the same, or stop the others first \
+         and wait for as long",
+        other.name,
+        other.max_staleness.as_secs()
+    )))
+}
+
 /// The secrets that every node of a plane has: from the file that is named, else from the
 /// environment.
 ///

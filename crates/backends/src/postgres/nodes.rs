@@ -32,15 +32,17 @@ const TAILS: &str = "SELECT h.shard, h.rev, h.nonce, l.rev, l.nonce, l.kind, l.s
     ) AS l ON true
     ORDER BY h.shard, l.rev";
 
-const NOTE: &str = "INSERT INTO nodes (id, name, seen_at, applied)
-    VALUES ($1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $3)
+const NOTE: &str = "INSERT INTO nodes (id, name, seen_at, applied, max_staleness)
+    VALUES ($1, $2, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, $3, $4)
     ON CONFLICT (id) DO UPDATE
-    SET name = excluded.name, seen_at = excluded.seen_at, applied = excluded.applied";
+    SET name = excluded.name, seen_at = excluded.seen_at, applied = excluded.applied,
+        max_staleness = excluded.max_staleness";
 
-const LIST: &str = "SELECT n.id, n.name, n.seen_at, n.applied, t.now, t.started
+const LIST: &str = "SELECT n.id, n.name, n.seen_at, n.applied, n.max_staleness, t.now, t.started
     FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
         (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS started) AS t
-    LEFT JOIN (SELECT id, name, seen_at, applied FROM nodes ORDER BY id LIMIT $1) AS n ON true
+    LEFT JOIN (SELECT id, name, seen_at, applied, max_staleness FROM nodes
+        ORDER BY id LIMIT $1) AS n ON true
     ORDER BY n.id";
 
 const DELETE: &str = "DELETE FROM nodes WHERE id = $1";
@@ -68,6 +70,7 @@ struct Noted {
     node: NodeId,
     name: Box<str>,
     applied: Vec<u8>,
+    max_staleness: i64,
 }
 
 #[async_trait]
@@ -81,10 +84,12 @@ impl NodeStore for PostgresStore {
         }
         let params =
             vec![Param::Numbers(shards), Param::Numbers(from), Param::number(poll.rows_max)];
+        let max_staleness = u64::try_from(poll.max_staleness.as_micros()).unwrap_or(u64::MAX);
+        let max_staleness = stored_number(max_staleness)?;
         let note = |rows: &[Row]| {
             let polled = read_tails(rows)?;
             let applied = polled.noted(poll).into_iter().flat_map(u64::to_be_bytes).collect();
-            Ok(Noted { polled, node: poll.node, name: poll.name.clone(), applied })
+            Ok(Noted { polled, node: poll.node, name: poll.name.clone(), applied, max_staleness })
         };
         let polling = self.read_then_write((TAILS, params), note, NOTE, written);
         let noted = tokio::time::timeout(POLL_DEADLINE, polling).await;
@@ -93,8 +98,8 @@ impl NodeStore for PostgresStore {
 
     async fn list_nodes(&self, _now: Timestamp, limit: u32) -> Result<Nodes> {
         let rows = self.read(LIST, vec![Param::number(limit)]).await?;
-        let now = rows.first().map_or(Ok(0), |row| number(row, 4))?;
-        let incarnation = rows.first().map_or(Ok(0), |row| number(row, 5))?.cast_unsigned();
+        let now = rows.first().map_or(Ok(0), |row| number(row, 5))?;
+        let incarnation = rows.first().map_or(Ok(0), |row| number(row, 6))?.cast_unsigned();
         let nodes = rows.iter().filter(|row| !matches!(row.bytes(0), Ok(None))).map(read_node);
         let nodes = nodes.collect::<Result<_>>()?;
         Ok(Nodes { now: Timestamp::from_micros(now), incarnation, nodes })
@@ -126,6 +131,7 @@ fn written(noted: &Noted) -> Vec<Param<'_>> {
         Param::bytes(noted.node.as_bytes()),
         Param::text(&noted.name),
         Param::bytes(&noted.applied),
+        Param::number(noted.max_staleness),
     ]
 }
 
@@ -170,5 +176,8 @@ fn read_node(row: &Row) -> Result<Node> {
             let (numbers, _) = bytes.as_chunks::<8>();
             array::from_fn(|shard| u64::from_be_bytes(numbers[shard]))
         },
+        max_staleness: columns
+            .convert("column max_staleness", |micros| micros.try_into().ok())
+            .map(Duration::from_micros)?,
     })
 }

@@ -65,6 +65,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "realms",
         sql: include_str!("../../migrations/sqlite/0010_realms.sql"),
     },
+    Migration {
+        number: 11,
+        name: "bounds_of_nodes",
+        sql: include_str!("../../migrations/sqlite/0011_bounds_of_nodes.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

@@ -44,7 +44,10 @@ impl NodeStore for SqliteStore {
     async fn list_nodes(&self, now: Timestamp, limit: u32) -> Result<Nodes> {
         self.read(|connection| {
             let mut statement = connection
-                .prepare_cached("SELECT id, name, seen_at, applied FROM nodes ORDER BY id LIMIT ?1")
+                .prepare_cached(
+                    "SELECT id, name, seen_at, applied, max_staleness FROM nodes
+                     ORDER BY id LIMIT ?1",
+                )
                 .map_err(from_sqlite)?;
             let nodes = rows::list(&mut statement, [limit], read_node)?;
             Ok(Nodes { now, incarnation: INCARNATION, nodes })
@@ -131,13 +134,23 @@ fn note_node(connection: &Connection, poll: &Poll, polled: &Polled) -> Result<()
     let applied: Vec<u8> = polled.noted(poll).into_iter().flat_map(u64::to_be_bytes).collect();
     let mut statement = connection
         .prepare_cached(
-            "INSERT INTO nodes (id, name, seen_at, applied) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO nodes (id, name, seen_at, applied, max_staleness)
+             VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (id) DO UPDATE
-             SET name = excluded.name, seen_at = excluded.seen_at, applied = excluded.applied",
+             SET name = excluded.name, seen_at = excluded.seen_at, applied = excluded.applied,
+                 max_staleness = excluded.max_staleness",
         )
         .map_err(from_sqlite)?;
+    let max_staleness = u64::try_from(poll.max_staleness.as_micros()).unwrap_or(u64::MAX);
+    let max_staleness = stored_number(max_staleness)?;
     statement
-        .execute(params![poll.node.as_bytes(), poll.name, poll.now.micros(), applied])
+        .execute(params![
+            poll.node.as_bytes(),
+            poll.name,
+            poll.now.micros(),
+            applied,
+            max_staleness
+        ])
         .map(drop)
         .map_err(from_sqlite)
 }
@@ -184,5 +197,8 @@ fn read_node(row: &Row<'_>) -> Result<Node> {
             let (numbers, _) = bytes.as_chunks::<8>();
             array::from_fn(|shard| u64::from_be_bytes(numbers[shard]))
         },
+        max_staleness: columns
+            .convert("column max_staleness", |micros| micros.try_into().ok())
+            .map(Duration::from_micros)?,
     })
 }

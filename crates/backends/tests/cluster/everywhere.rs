@@ -144,6 +144,47 @@ async fn nodes_are_listed_for_the_operator_with_what_they_have_applied() {
     assert_eq!(listed.nodes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["node 1"]);
 }
 
+/// Seen failing with a look of its own for each of them, each time.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_shares_the_looks_at_the_nodes() {
+    let nodes = Nodes::start(2).await;
+    nodes.settle().await;
+    let key = nodes.key().await;
+    let [first, _] = &*nodes.planes else { panic!("two nodes") };
+    let effective = first.plane.revoke_key(&nodes.context(), key.id).await.expect("revoked");
+    let before = first.answers();
+    let waiting = (0..100).map(|_| first.plane.await_everywhere(effective));
+    let waiting = futures_util::future::join_all(waiting);
+    tokio::time::timeout(SECOND, waiting).await.expect_err("a node has not noted it");
+    // One for each who comes, since it has to be newer; then one or two each 50 ms.
+    let looks = first.answers() - before;
+    assert!((110..=140).contains(&looks), "{looks} looks");
+}
+
+/// With two bounds nobody could tell by when a change holds everywhere. Seen failing with any node that
+/// is listed taken for one that still answers, and with none.
+#[tokio::test]
+async fn a_node_of_another_bound_is_found_while_it_may_answer() {
+    let nodes = Nodes::start(2).await;
+    let [first, second] = &*nodes.planes else { panic!("two nodes") };
+    let found = async || first.plane.find_node_of_other_bound().await.expect("a look");
+    assert_eq!(found().await, None);
+    nodes.sql("UPDATE nodes SET max_staleness = 9000000 WHERE name = 'node 1'");
+    assert_eq!(found().await.map(|node| node.name), Some("node 1".into()));
+    // As long as its own bound says, and no longer; nor is it passed over until then.
+    let key = nodes.key().await;
+    nodes.pass(BOUND);
+    first.catch_up().await;
+    let effective = first.plane.revoke_key(&nodes.context(), key.id).await.expect("revoked");
+    nodes.pass(Duration::from_millis(3_999));
+    assert!(found().await.is_some());
+    nodes.pass(Duration::from_millis(1));
+    assert_eq!(found().await, None);
+    assert!(is_over(&nodes, effective).await);
+    second.catch_up().await;
+    assert_eq!(found().await, None, "it says another one now");
+}
+
 /// A failover may lose the row of a node that has just joined, and is fresh. Seen failing with a wait
 /// for the nodes that are listed, whoever keeps the list.
 #[tokio::test(start_paused = true)]

@@ -235,9 +235,13 @@ async fn a_hint_is_faster_than_the_second_and_a_lost_one_is_not_missed() {
         listed.nodes.into_iter().map(|node| node.name).collect::<Vec<_>>()
     };
     assert_eq!(listed().await, ["node 0".into(), "node 1".into()]);
+    let key = nodes.key().await;
+    assert_code(&second.verify(&key).await, Valid);
     stop.send(()).expect("it follows");
     following.await.expect("no panic");
     assert_eq!(listed().await, ["node 0".into()]);
+    // Nobody waits for it any more, so whoever it still answers is not answered from what it had.
+    assert_refused(&second.verify(&key).await);
     drop(end);
     assert!(blocking.await.expect("no panic"));
 }

@@ -120,6 +120,11 @@ impl Node {
         self.wire.between.cut.store(cut, Ordering::SeqCst);
     }
 
+    /// How often the store has answered.
+    pub(crate) fn answers(&self) -> usize {
+        self.wire.between.answers.load(Ordering::SeqCst)
+    }
+
     /// Moves paused time on, and waits for the answer of the store that this leads to. Never returns
     /// where it leads to none.
     pub(crate) async fn advance_to_answer(&self, time: Duration) {

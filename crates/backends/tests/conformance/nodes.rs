@@ -15,9 +15,17 @@ use tenantry_core::store::Store;
 const ONE: NodeId = NodeId::from_bytes([1; 16]);
 const OTHER: NodeId = NodeId::from_bytes([2; 16]);
 const SHARD: u8 = 3;
+const BOUND: Duration = Duration::from_secs(7);
 
 fn poll(node: NodeId, applied: Option<&Marks>) -> Poll {
-    Poll { node, name: "a \"node\"".into(), now: NOW, applied: applied.copied(), rows_max: 100 }
+    Poll {
+        node,
+        name: "a \"node\"".into(),
+        max_staleness: BOUND,
+        now: NOW,
+        applied: applied.copied(),
+        rows_max: 100,
+    }
 }
 
 async fn ask(store: &dyn Store, applied: Option<&Marks>) -> Polled {
@@ -57,6 +65,7 @@ pub(crate) async fn a_first_poll_notes_the_node_and_reads_the_heads_alone(backen
     assert!(listed.silence(&listed.nodes[0]) < Duration::from_mins(1));
     let [node] = &*listed.nodes else { panic!("{listed:?}") };
     assert_eq!((node.id, &*node.name, node.applied), (ONE, "a \"node\"", [0; 16]));
+    assert_eq!(node.max_staleness, BOUND);
 }
 
 pub(crate) async fn a_poll_reads_on_from_the_nodes_marks(backend: &dyn Backend) {

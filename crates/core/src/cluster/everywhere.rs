@@ -11,9 +11,41 @@ use crate::actor::Context;
 use crate::error::Result;
 use crate::ids::AccountId;
 use crate::limits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Looks at the nodes, which all who wait share: there is one at a time. Whoever comes needs one that
+/// begins after that, and then each time one that is newer than its last.
+#[derive(Default)]
+pub(super) struct Looks {
+    begun: AtomicU64,
+    last: Mutex<Look>,
+}
+
+#[derive(Clone, Default)]
+struct Look {
+    number: u64,
+    /// When the store had answered.
+    answered_at: Duration,
+    /// None where it did not.
+    nodes: Option<Arc<Nodes>>,
+}
 
 impl Plane {
+    /// How the nodes are, by a look that came after that number.
+    async fn look_at_nodes(&self, looks: &Looks, after: u64) -> Look {
+        let mut last = looks.last.lock().await;
+        if last.number <= after {
+            let number = looks.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            let listed = self.store.list_nodes(self.clock.now(), limits::NODES_MAX).await;
+            let answered_at = self.clock.monotonic();
+            *last = Look { number, answered_at, nodes: listed.ok().map(Arc::new) };
+        }
+        last.clone()
+    }
+
     /// Waits until a change holds on every node, or for [`limits::EVERYWHERE_WAIT_MAX`], and says
     /// by when it does: on return, unless the wait was too short.
     ///
@@ -25,13 +57,14 @@ impl Plane {
         };
         let bound = follower.max_staleness();
         let began = self.clock.monotonic();
+        let mut after = follower.looks.begun.load(Ordering::SeqCst);
         loop {
-            let now = self.clock.now();
             let waited = self.clock.monotonic().saturating_sub(began);
-            let listed = self.store.list_nodes(now, limits::NODES_MAX).await;
-            let looked_at = self.clock.monotonic();
+            let look = self.look_at_nodes(&follower.looks, after).await;
+            let Look { number, answered_at, nodes } = look;
+            after = number;
             let everywhere =
-                listed.is_ok_and(|nodes| follower.is_everywhere(effective, &nodes, looked_at));
+                nodes.is_some_and(|nodes| follower.is_everywhere(effective, &nodes, answered_at));
             if everywhere || waited >= bound {
                 let everywhere_by = effective.everywhere_by.min(self.clock.now());
                 return Effective { everywhere_by, ..effective };
@@ -66,6 +99,21 @@ impl Plane {
         self.store.list_nodes(self.clock.now(), limits::NODES_MAX).await
     }
 
+    /// A node that may be answering by another bound than this one's: by when a change holds everywhere
+    /// could not be told with both.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find_node_of_other_bound(&self) -> Result<Option<Node>> {
+        let Some(follower) = &self.cluster.follower else { return Ok(None) };
+        let listed = self.store.list_nodes(self.clock.now(), limits::NODES_MAX).await?;
+        let own = follower.max_staleness();
+        let differs = |node: &Node| {
+            node.max_staleness != own && listed.silence(node) < node.max_staleness.max(own)
+        };
+        Ok(listed.nodes.iter().find(|node| differs(node)).cloned())
+    }
+
     /// Forgets nodes that have not been seen for long, and rows of the change log that no node
     /// needs. Each call does a part; answers how many rows it took.
     ///
@@ -94,7 +142,7 @@ impl Follower {
         let is_past = |node: &Node| {
             node.id == self.membership().node
                 || node.applied[usize::from(revision.shard)] >= revision.number
-                || nodes.silence(node) >= self.max_staleness()
+                || nodes.silence(node) >= self.max_staleness().max(node.max_staleness)
         };
         all && settled && nodes.nodes.iter().all(is_past)
     }
@@ -123,6 +171,7 @@ mod tests {
         let mut node = Node {
             id: NodeId::from_bytes([1; 16]),
             name: "".into(),
+            max_staleness: BOUND,
             seen_at: NOW.minus(silence),
             applied: [9; 16],
         };

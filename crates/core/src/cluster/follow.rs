@@ -13,6 +13,7 @@
 //! that wrote to it; a create writes nothing to it, and may have been cached all the same. So a node
 //! drops what it has whenever another server answers, though the log may be whole.
 
+use super::everywhere::Looks;
 use super::{Membership, Poll, Polled};
 use crate::Plane;
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub(crate) struct Follower {
     hinted: Notify,
     /// Which server keeps the log, and since when that is known.
     server: std::sync::Mutex<Option<(u64, Duration)>>,
+    pub(super) looks: Looks,
     starts_over: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl Follower {
             reading: Mutex::default(),
             hinted: Notify::new(),
             server: std::sync::Mutex::default(),
+            looks: Looks::default(),
             starts_over: AtomicU64::new(0),
         }
     }
@@ -85,6 +88,11 @@ impl Follower {
         server.is_some_and(|(known, since)| {
             known == incarnation && now >= since.saturating_add(self.max_staleness())
         })
+    }
+
+    /// Answers nothing from the cache any more. Only once the log is not followed either.
+    fn retire(&self) {
+        self.fresh_until.store(0, Ordering::Release);
     }
 
     pub(super) fn note_server(&self, incarnation: u64, now: Duration) {
@@ -137,6 +145,7 @@ impl Plane {
         let poll = Poll {
             node: follower.membership.node,
             name: follower.membership.name.clone(),
+            max_staleness: follower.max_staleness(),
             now: self.clock.now(),
             applied: reading.server.map(|_| cache.ask()),
             rows_max: limits::CHANGE_ROWS_MAX,
@@ -203,7 +212,8 @@ impl Plane {
                 () = hinted => {}
             }
         }
-        // No request is answered any more, so nobody has to wait for this node.
+        // Whoever is still answered here is refused, so nobody has to wait for this node.
+        follower.retire();
         if let Err(error) = self.store.delete_node(follower.membership.node).await {
             tracing::warn!(%error, "this node is listed until it is forgotten");
         }

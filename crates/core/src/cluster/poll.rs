@@ -15,6 +15,8 @@ pub struct Poll {
     pub node: NodeId,
     /// What operators call it.
     pub name: Box<str>,
+    /// For how long it may answer from what it has read.
+    pub max_staleness: Duration,
     /// When it asks, for a store that no other machine uses.
     pub now: Timestamp,
     /// What it has applied of each shard; none before its first answer.
@@ -82,6 +84,8 @@ pub struct Node {
     pub id: NodeId,
     /// What operators call it.
     pub name: Box<str>,
+    /// For how long it may answer from what it has read; 0 where it did not say.
+    pub max_staleness: Duration,
     /// When it last polled.
     pub seen_at: Timestamp,
     /// The number of the last row of each shard that it had applied then.

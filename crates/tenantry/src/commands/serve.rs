@@ -152,6 +152,7 @@ async fn open(config: &Config) -> Result<Opened> {
     if let Some(database) = &config.database {
         let lock = Some(wiring::lock_directory(config)?);
         let shared = wiring::open_shared(config, database, Missing::Create).await?;
+        wiring::require_same_bound(&shared.plane).await?;
         let store = metrics::Store::Shared(shared.store);
         return Ok(Opened { plane: shared.plane, store, unclean: None, lock });
     }

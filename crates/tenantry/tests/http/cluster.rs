@@ -32,6 +32,7 @@ impl Other {
         let poll = Poll {
             node: NodeId::from_bytes([2; 16]),
             name: "other".into(),
+            max_staleness: limits::MAX_STALENESS,
             now: app.plane.clock().now(),
             applied: self.0,
             rows_max: 100,
