@@ -43,7 +43,9 @@ impl Address {
         if config.get_user().is_none() {
             return Err(bad("it names no user"));
         }
-        let local = config.get_hosts().iter().all(is_local);
+        // An address beside a host's name is where it really leads.
+        let elsewhere = config.get_hostaddrs().iter().any(|address| !address.is_loopback());
+        let local = config.get_hosts().iter().all(is_local) && !elsewhere;
         let encrypted = match mode.as_deref() {
             None => !local,
             Some("disable") => false,
@@ -121,6 +123,8 @@ mod tests {
         assert_eq!(encrypted("postgres://u@db/t?sslmode=disable"), Ok(false));
         // One of several is elsewhere.
         assert_eq!(encrypted("postgres://u@127.0.0.1,192.0.2.1/t"), Ok(true));
+        assert_eq!(encrypted("postgres://u@localhost/t?hostaddr=192.0.2.1"), Ok(true));
+        assert_eq!(encrypted("postgres://u@localhost/t?hostaddr=127.0.0.1"), Ok(false));
         for local in ["localhost", "127.0.0.1", "[::1]:5433", "%2Frun%2Fpostgresql"] {
             assert_eq!(encrypted(&format!("postgres://u@{local}/t")), Ok(false), "{local}");
             let url = format!("postgres://u@{local}/t?sslmode=verify-full&application_name=x");

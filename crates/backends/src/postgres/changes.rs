@@ -100,11 +100,18 @@ impl PostgresStore {
     ) -> Result<Option<Revision>> {
         const PLACE: &str = "SELECT rev, nonce FROM change_log WHERE shard = $1 AND nonce = $2
             ORDER BY rev DESC LIMIT 1";
-        let Some(Param::Numbers(nonces)) = appended.get(1) else { return Ok(None) };
-        let Some(Some(nonce)) = nonces.last() else { return Ok(None) };
-        let params = vec![Param::number(shard), Param::number(*nonce)];
-        let place = self.find(PLACE, params, |row| read_head(row, 0, shard)).await?;
-        // Pruned meanwhile: the head is not before it.
+        let nonce = match appended.get(1) {
+            Some(Param::Numbers(nonces)) => nonces.last().copied().flatten(),
+            _ => None,
+        };
+        let place = match nonce {
+            Some(nonce) => {
+                let params = vec![Param::number(shard), Param::number(nonce)];
+                self.find(PLACE, params, |row| read_head(row, 0, shard)).await?
+            }
+            None => None,
+        };
+        // It appended nothing, or that was pruned meanwhile: the head is not before it.
         let head = match place {
             Some(place) => place,
             None => self.find_shard_head(shard).await?,

@@ -103,11 +103,20 @@ impl Refused {
             return true;
         };
         // 08: the connection; 57P01 to 57P03: the server stops or starts; 25P03: idle for too long;
-        // 25006: a standby that was a primary.
+        // 25006: a standby that was a primary, and 0A000, where it is told to begin a change.
         code.code().starts_with("08")
             || code.code().starts_with("57P")
-            || [SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT, SqlState::READ_ONLY_SQL_TRANSACTION]
-                .contains(code)
+            || [
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                SqlState::READ_ONLY_SQL_TRANSACTION,
+                SqlState::FEATURE_NOT_SUPPORTED,
+            ]
+            .contains(code)
+    }
+
+    /// True where a lock was not had in time.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        self.code.as_ref() == Some(&SqlState::LOCK_NOT_AVAILABLE)
     }
 
     /// True where the same once more may do: another transaction was in the way.

@@ -124,7 +124,9 @@ fn read_process(answer: &[SimpleQueryMessage]) -> i32 {
 
 impl PostgresStore {
     /// Tells the other nodes of this one's changes, and calls `hinted` when they tell of theirs, until
-    /// `stop`. A connection that breaks is made anew; meanwhile nobody is told.
+    /// `stop`; and when another server answers than the one that the change log was read from, since
+    /// nothing it says is used until that is read again. A connection that breaks is made anew;
+    /// meanwhile nobody is told.
     pub async fn carry_hints(
         &self,
         hinted: impl Fn() + Send + Sync,
@@ -137,9 +139,16 @@ impl PostgresStore {
                 tokio::time::sleep(RECONNECT_AFTER).await;
             }
         };
+        let meeting = async {
+            loop {
+                self.connections.meet_another().await;
+                hinted();
+            }
+        };
         tokio::select! {
             () = stop => {}
             () = carrying => {}
+            () = meeting => {}
         }
     }
 }

@@ -55,19 +55,36 @@ const PREPARE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 /// How often the tables above are made while another node makes them.
 const PREPARE_MAX: u32 = 20;
 
+/// How long a migration waits for a table that requests use. Those that come after it wait behind it,
+/// so it gives way and comes again.
+const TABLE_WAIT: &str = "SET LOCAL lock_timeout = 1000";
+/// How long it stays away.
+const GIVE_WAY: Duration = Duration::from_millis(500);
+/// How often it comes.
+const ATTEMPTS_MAX: u32 = 60;
+
 /// Brings the schema to this version's, after checking that what was applied is what this version
 /// has. `now` is noted beside each migration that is applied.
 pub(super) async fn migrate(client: &Client, now: Timestamp) -> Result<(), OpenError> {
     prepare(client).await?;
+    let mut attempts = 0;
     loop {
-        match step(client, MIGRATIONS, now).await {
-            Ok(true) => {}
+        let error = match step(client, MIGRATIONS, now).await {
+            Ok(true) => continue,
             Ok(false) => return Ok(()),
-            Err(error) => {
-                // Closed by whoever has the connection, should this not be answered.
-                let _ = client.batch_execute("ROLLBACK").await;
-                return Err(error);
+            Err(error) => error,
+        };
+        // Closed by whoever has the connection, should this not be answered.
+        let _ = client.batch_execute("ROLLBACK").await;
+        attempts += 1;
+        match error {
+            OpenError::Migration { number, name, source }
+                if source.is_lock_timeout() && attempts < ATTEMPTS_MAX =>
+            {
+                tracing::warn!(number, name, "a migration waits until a table is free");
+                tokio::time::sleep(GIVE_WAY).await;
             }
+            error => return Err(error),
         }
     }
 }
@@ -114,6 +131,7 @@ async fn step(
     let Migration { number, name, sql } = *migration;
     let failed =
         |error: Error| OpenError::Migration { number, name, source: Refused::from(&error) };
+    client.batch_execute(TABLE_WAIT).await.map_err(failed)?;
     client.batch_execute(sql).await.map_err(failed)?;
     let checksum = checksum(sql);
     let params: [(&(dyn ToSql + Sync), Type); 4] = [

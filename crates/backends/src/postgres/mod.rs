@@ -60,7 +60,8 @@ use tenantry_core::secrets::Tag;
 use tenantry_core::store::Committed;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-/// Connections of one node, unless the operator says otherwise.
+/// Connections for requests of one node, unless the operator says otherwise; it has one more for reading
+/// the change log and one for hints.
 pub const CONNECTIONS_MAX: usize = 16;
 
 /// The oldest server that will do: 14 is the oldest that its makers still mend.
@@ -104,6 +105,9 @@ impl std::fmt::Debug for PostgresOptions {
 #[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections,
+    /// One of its own for reading the change log, which must not wait behind requests: a node that
+    /// is busy would stop being fresh.
+    polls: Connections,
     acceptance: Arc<Acceptance>,
     hints: Arc<Hints>,
     look_ups: Arc<Gather<Tag, Looked>>,
@@ -133,6 +137,7 @@ impl PostgresStore {
         // Here and not at the first request: whoever starts the server is told.
         connections.take().await.map_err(unreachable)?.give_back();
         Ok(Self {
+            polls: Connections::new(&address, authorities, 1)?,
             connections,
             acceptance: Arc::default(),
             hints: Arc::new(hints),

@@ -91,9 +91,15 @@ impl NodeStore for PostgresStore {
             let applied = polled.noted(poll).into_iter().flat_map(u64::to_be_bytes).collect();
             Ok(Noted { polled, node: poll.node, name: poll.name.clone(), applied, max_staleness })
         };
-        let polling = self.read_then_write((TAILS, params), note, NOTE, written);
+        if self.connections.met_another() {
+            // The address may lead there now, and this connection to a server that is none any more.
+            self.polls.close_idle();
+        }
+        let polling = Self::read_then_write(&self.polls, (TAILS, params), note, NOTE, written);
         let noted = tokio::time::timeout(POLL_DEADLINE, polling).await;
-        noted.unwrap_or_else(|_| Err(super::session::too_long())).map(|noted| noted.polled)
+        let polled = noted.unwrap_or_else(|_| Err(super::session::too_long()))?.polled;
+        self.connections.keep_to(polled.incarnation);
+        Ok(polled)
     }
 
     async fn list_nodes(&self, _now: Timestamp, limit: u32) -> Result<Nodes> {

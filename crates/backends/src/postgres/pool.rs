@@ -1,16 +1,21 @@
 //! Connections, and who has one.
 //!
 //! A connection goes back only from whoever has read all of its answers: dropped before that, it is
-//! closed, and the server rolls back what was open in it. On its way out it says that it is in no
-//! transaction; one that is was left in it by something else and is closed, too.
+//! closed, and the server rolls back what was open in it. Each transaction says first that it has
+//! just begun, and on which server. One that was left open by something else is closed, and so is a
+//! connection to another server than the one that this node reads the change log from: what is
+//! answered there may be older than what this node has to know, and what is changed there lost.
 
 use super::address::Address;
 use super::errors::{OpenError, Refused, chain};
 use super::tls;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tenantry_core::error::Result;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -19,13 +24,35 @@ pub(super) const WAIT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a new connection may take until it can be used.
 const CREATE_DEADLINE: Duration = Duration::from_secs(3);
 
-/// True outside a transaction: within one, it began before the message that asks.
-pub(super) const IDLE: &str = "SELECT now() = statement_timestamp()";
+/// Ends a message that begins a transaction: whether it began with this message, and which server
+/// it is on, by when that was started.
+macro_rules! begun {
+    () => {
+        "SELECT now() = statement_timestamp(),
+            (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
+    };
+}
+pub(super) use begun;
+
+/// What that is answered.
+pub(super) type Begun = std::result::Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>;
 
 /// Connections to one address.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: Pool,
+    server: Arc<Wanted>,
+}
+
+/// The server that is to answer.
+#[derive(Default)]
+struct Wanted {
+    /// By when it was started; 0 while any may answer.
+    started: AtomicU64,
+    /// Another one has answered since.
+    doubted: AtomicBool,
+    /// The same, for whoever waits for it.
+    met: Notify,
 }
 
 impl Connections {
@@ -52,7 +79,30 @@ impl Connections {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| OpenError::Address(error.to_string()))?;
-        Ok(Self { pool })
+        Ok(Self { pool, server: Arc::default() })
+    }
+
+    /// Has only this server answer from now on, by when it was started.
+    pub(super) fn keep_to(&self, started: u64) {
+        if self.server.started.swap(started, Ordering::Relaxed) != started {
+            // Those that are in use are closed when they are next used.
+            self.close_idle();
+        }
+    }
+
+    /// Whether another server has answered since this was last asked.
+    pub(super) fn met_another(&self) -> bool {
+        self.server.doubted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until another server answers.
+    pub(super) async fn meet_another(&self) {
+        self.server.met.notified().await;
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
     }
 
     /// A connection that nobody else uses.
@@ -65,7 +115,8 @@ impl Connections {
         let wait = Some(until.saturating_duration_since(Instant::now()));
         let timeouts = Timeouts { wait, ..self.pool.timeouts() };
         let taken = self.pool.timeout_get(&timeouts).await;
-        taken.map(|object| Lent { object: Some(object) }).map_err(|error| match error {
+        let lend = |object| Lent { object: Some(object), server: self.server.clone() };
+        taken.map(lend).map_err(|error| match error {
             deadpool_postgres::PoolError::Backend(error) => Refused::from(&error),
             other => Refused::unreachable(chain(&other)),
         })
@@ -81,6 +132,7 @@ impl Connections {
 /// A connection that is closed when dropped, unless it was given back.
 pub(super) struct Lent {
     object: Option<Object>,
+    server: Arc<Wanted>,
 }
 
 impl Lent {
@@ -89,6 +141,31 @@ impl Lent {
         object
             .map(|object| &***object)
             .ok_or_else(|| Refused::unreachable("the connection is gone".to_owned()))
+    }
+
+    /// Looks at the answer to a message that begins a transaction and ends with `begun!`.
+    pub(super) fn require_begun(&self, answer: Begun) -> Result<(), Refused> {
+        let answer = answer.map_err(|error| Refused::from(&error))?;
+        let row = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some((row.get(0) == Some("t"), row.get(1)?)),
+            _ => None,
+        });
+        let Some((true, server)) = row else {
+            tracing::error!(
+                alarm = "session_in_transaction",
+                "a connection was in a transaction that nobody had begun; it is closed"
+            );
+            return Err(Refused::unreachable("the connection was in a transaction".to_owned()));
+        };
+        let wanted = self.server.started.load(Ordering::Relaxed);
+        if wanted == 0 || server.parse() == Ok(wanted) {
+            return Ok(());
+        }
+        self.server.doubted.store(true, Ordering::Relaxed);
+        self.server.met.notify_one();
+        Err(Refused::unreachable(
+            "another server answers than the one that the change log was read from".to_owned(),
+        ))
     }
 
     /// Every answer was read and no transaction is open.
@@ -104,23 +181,4 @@ impl Drop for Lent {
             drop(Object::take(object));
         }
     }
-}
-
-/// Refuses a connection that was in a transaction when [`IDLE`] was asked.
-pub(super) fn require_idle(
-    answer: std::result::Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>,
-) -> Result<(), Refused> {
-    let answer = answer.map_err(|error| Refused::from(&error))?;
-    let idle = answer.iter().any(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
-        _ => false,
-    });
-    if idle {
-        return Ok(());
-    }
-    tracing::error!(
-        alarm = "session_in_transaction",
-        "a connection was in a transaction that nobody had begun; it is closed"
-    );
-    Err(Refused::unreachable("the connection was in a transaction".to_owned()))
 }

@@ -1,16 +1,19 @@
 //! How statements are run: reads one by one, changes as one transaction.
 //!
+//! A read is a transaction, too: the beginning, the statement and the end are sent at once. So it has
+//! its time-out on the server, and through a pooler is answered by the session that was looked at.
+//!
 //! A change is a list of statements with what each has to find. They are sent at once, the beginning
 //! of the transaction before them, and answered in one round trip; what they found is looked at, and
 //! only then is the commit sent. So a change takes two round trips however many statements it has, can
 //! be run again as it is, and leaves no choice to SQL.
 
 use super::errors::{Refused, from_refused};
-use super::pool::{Lent, WAIT_DEADLINE, require_idle};
+use super::pool::{Begun, Connections, Lent, WAIT_DEADLINE, begun};
 use super::rows::{Param, number, one};
 use super::{PostgresStore, audit};
 use crate::rows::{audit_event_cells, damaged};
-use futures_util::future::{BoxFuture, maybe_done};
+use futures_util::future::{BoxFuture, join, join3, maybe_done};
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -35,12 +38,23 @@ const BACKOFF: Duration = Duration::from_millis(5);
 /// What is said of a call that took longer.
 const TOO_LONG: &str = "the database took too long to answer";
 
-/// Begins a transaction in a session that is in none, with an end to each way of waiting in it.
-const BEGIN: &str = "SELECT now() = statement_timestamp();
-    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+/// Begins a transaction in a session that is in none, with an end to each way of waiting in it. The
+/// first word begins it: one that comes after a query cannot set the isolation.
+const BEGIN: &str = concat!(
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL statement_timeout = 3000;
     SET LOCAL lock_timeout = 2000;
-    SET LOCAL idle_in_transaction_session_timeout = 5000;";
+    SET LOCAL idle_in_transaction_session_timeout = 5000;",
+    begun!()
+);
+
+/// The same for a single statement that reads.
+const BEGIN_READ: &str = concat!(
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
+    SET LOCAL statement_timeout = 3000;
+    SET LOCAL idle_in_transaction_session_timeout = 5000;",
+    begun!()
+);
 
 /// What a statement has to find for the change to be made.
 pub(super) enum Expect {
@@ -219,20 +233,19 @@ impl PostgresStore {
     /// Reads by one statement and, in the same transaction, writes by another what `decide` makes of
     /// it. Not tried again.
     pub(super) async fn read_then_write<T>(
-        &self,
+        connections: &Connections,
         (sql, params): (&'static str, Vec<Param<'_>>),
         decide: impl Fn(&[Row]) -> Result<T>,
         write: &'static str,
         written: fn(&T) -> Vec<Param<'_>>,
     ) -> Result<T> {
-        let lent = self.connections.take().await.map_err(from_refused)?;
+        let lent = connections.take().await.map_err(from_refused)?;
         let client = lent.client().map_err(from_refused)?;
         let refused = |error: &tokio_postgres::Error| from_refused(Refused::from(error));
         let read = Step { sql, params, expect: Expect::Nothing };
-        let begin = client.simple_query(BEGIN);
-        let (idle, rows) = futures_util::future::join(begin, send(client, &read)).await;
+        let (begun, rows) = join(client.simple_query(BEGIN), send(client, &read)).await;
         let outcome = async {
-            require_idle(idle).map_err(from_refused)?;
+            lent.require_begun(begun).map_err(from_refused)?;
             let (rows, _) = rows.map_err(|error| refused(&error))?;
             let decided = decide(&rows)?;
             let params = written(&decided);
@@ -291,13 +304,15 @@ impl PostgresStore {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_millis(200));
             let Ok(lent) = self.connections.take().await else { continue };
-            let Ok(client) = lent.client() else { continue };
-            let outcome = run(client, &probe).await;
-            roll_back(lent).await;
+            let outcome = run(&lent, &probe).await;
+            end(lent, outcome.as_ref().err()).await;
             match outcome {
                 Ok(_) => return Ok(None),
                 Err(Failed::Refused(Error::Conflict(Conflict::Taken))) => {
-                    return self.find_done(work).await.map(Some);
+                    // It was made: until that can be told in full, the outcome is not known.
+                    if let Ok(done) = self.find_done(work).await {
+                        return Ok(Some(done));
+                    }
                 }
                 Err(_) => {}
             }
@@ -317,10 +332,10 @@ impl PostgresStore {
 }
 
 async fn attempt(lent: Lent, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<Done, Failed> {
-    match run(lent.client().map_err(refused_lent)?, work).await {
+    match run(&lent, work).await {
         Ok(done) => commit(lent, done, in_doubt).await,
         Err(failed) => {
-            roll_back(lent).await;
+            end(lent, Some(&failed)).await;
             Err(failed)
         }
     }
@@ -328,27 +343,30 @@ async fn attempt(lent: Lent, work: &Work<'_>, in_doubt: &AtomicBool) -> Result<D
 
 async fn read_once(lent: Lent, step: &Step<'_>) -> Result<Vec<Row>, Refused> {
     let client = lent.client()?;
-    let idle = client.simple_query(super::pool::IDLE);
-    let (idle, answer) = futures_util::future::join(idle, send(client, step)).await;
-    require_idle(idle)?;
+    // Not a commit: that would be one of whatever the session was in.
+    let (first, last) = (client.simple_query(BEGIN_READ), client.simple_query("ROLLBACK"));
+    let (begun, answer, ended) = join3(first, send(client, step), last).await;
+    lent.require_begun(begun)?;
     let answer = answer.map_err(|error| Refused::from(&error));
-    if answer.as_ref().err().is_none_or(|refused| !refused.is_lost()) {
+    if ended.is_ok() && answer.as_ref().err().is_none_or(|refused| !refused.is_lost()) {
         lent.give_back();
     }
     answer.map(|(rows, _)| rows)
 }
 
 /// Sends all statements, looks at what they found, and leaves the transaction open.
-async fn run(client: &Client, work: &Work<'_>) -> Result<Done, Failed> {
+async fn run(lent: &Lent, work: &Work<'_>) -> Result<Done, Failed> {
+    let client = lent.client().map_err(refused_lent)?;
     let begin = client.simple_query(BEGIN).map(Answer::Begun).boxed();
     let steps = work.steps.iter().map(|step| send(client, step).map(Answer::Found).boxed());
     let answers = in_order(std::iter::once(begin).chain(steps)).await;
+    let ran = answers.iter().any(|answer| matches!(answer, Answer::Found(Ok(_))));
     let mut done = Done::default();
     let mut expected = work.steps.iter().map(|step| &step.expect);
     for answer in answers {
         let (rows, count) = match answer {
             Answer::Begun(answer) => {
-                require_idle(answer).map_err(Failed::Again)?;
+                lent.require_begun(answer).map_err(|refused| not_begun(refused, ran))?;
                 continue;
             }
             Answer::Found(found) => found.map_err(|error| failed(Refused::from(&error)))?,
@@ -375,8 +393,19 @@ async fn run(client: &Client, work: &Work<'_>) -> Result<Done, Failed> {
     Ok(done)
 }
 
+/// Why a transaction did not begin. The statements are on their way by then: each that ran, ran by
+/// itself.
+fn not_begun(refused: Refused, ran: bool) -> Failed {
+    if !ran || refused.is_lost() {
+        return Failed::Again(refused);
+    }
+    tracing::error!(alarm = "transaction_not_begun", error = %refused,
+        "a transaction did not begin: of a change a part may have been made");
+    Failed::Refused(Error::outcome_unknown(refused))
+}
+
 enum Answer {
-    Begun(Result<Vec<tokio_postgres::SimpleQueryMessage>, tokio_postgres::Error>),
+    Begun(Begun),
     Found(Result<(Vec<Row>, u64), tokio_postgres::Error>),
 }
 
@@ -439,6 +468,14 @@ async fn commit(lent: Lent, done: Done, in_doubt: &AtomicBool) -> Result<Done, F
             lent.give_back();
             Err(failed(refused))
         }
+    }
+}
+
+/// Ends a transaction that is not to be committed, and with it a session of no more use.
+async fn end(lent: Lent, failed: Option<&Failed>) {
+    match failed {
+        Some(Failed::Again(refused) | Failed::Unanswered(refused)) if refused.is_lost() => {}
+        _ => roll_back(lent).await,
     }
 }
 

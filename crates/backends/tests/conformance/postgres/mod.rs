@@ -6,6 +6,7 @@ mod hints;
 mod parity;
 mod pooled;
 mod schema;
+mod servers;
 mod sessions;
 mod tls;
 

@@ -3,7 +3,7 @@
 use super::open;
 use crate::support::NOW;
 use tenantry_backends::postgres::{OpenError, PostgresOptions, PostgresStore};
-use tenantry_backends::testing::{Row, Server};
+use tenantry_backends::testing::{Database, Row, Server};
 
 /// Seen failing without the row's lock: a node then applies a file that another one is applying.
 #[tokio::test]
@@ -34,6 +34,59 @@ async fn a_schema_of_another_version_is_refused() {
     edit("INSERT INTO schema_migrations VALUES (99, 'later', ''::bytea, 0)");
     let refused = opened().await.expect_err("later");
     assert!(matches!(refused, OpenError::SchemaTooNew { number: 99, .. }), "{refused}");
+}
+
+/// The schema as it was before migration `number`.
+fn apply_below(database: &Database, number: u32) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
+    let files = std::fs::read_dir(folder).expect("the folder");
+    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    let list = "CREATE TABLE schema_migrations (number BIGINT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL, checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)";
+    database.execute(list).expect("a table");
+    for (file, number) in files.iter().zip(1..number) {
+        let sql = std::fs::read_to_string(file).expect("a migration");
+        database.execute(&sql).expect("applied");
+        let noted = format!(
+            "INSERT INTO schema_migrations
+             VALUES ({number}, '', sha256(convert_to($sql${sql}$sql$, 'UTF8')), 0)"
+        );
+        database.execute(&noted).expect("noted");
+    }
+}
+
+/// Requests that come after a migration wait for the table behind it.
+///
+/// Seen failing with a migration that waits for as long as it takes: the read then waits behind it.
+#[tokio::test]
+async fn f27_a_migration_that_has_to_wait_lets_requests_pass() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.empty_database();
+    apply_below(&database, 8);
+    let connect = async || {
+        let no_tls = tokio_postgres::NoTls;
+        let (client, connection) =
+            tokio_postgres::connect(database.url(), no_tls).await.expect("a session");
+        tokio::spawn(connection);
+        client
+    };
+    let (reader, other) = (connect().await, connect().await);
+    let read = "SELECT count(*) FROM change_head";
+    reader.batch_execute(&format!("BEGIN; {read}")).await.expect("a long read");
+    let options = PostgresOptions::new(database.url(), NOW);
+    let opening = tokio::spawn(async move { PostgresStore::open(&options).await });
+    let waits = "SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while other.query(waits, &[]).await.expect("rows").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // It gives way before the read that it waits for has ended.
+    other.batch_execute("SET lock_timeout = 10000").await.expect("set");
+    other.batch_execute(read).await.expect("a read");
+    assert!(!opening.is_finished());
+    reader.batch_execute("ROLLBACK").await.expect("ended");
+    opening.await.expect("no panic").expect("a store");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::support::{Draw, NOW};
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
@@ -15,6 +16,7 @@ use tenantry_core::store::{
     AccountStore as _, AuditStore as _, CredentialStore as _, NodeStore as _,
 };
 use tenantry_testbed::programs;
+use tokio::sync::mpsc::unbounded_channel;
 
 /// An address that leads to one server, and later to another, as a load balancer's does after a
 /// failover: who is connected stays connected.
@@ -73,8 +75,19 @@ async fn f13_a_server_that_the_change_log_is_not_read_from_answers_nothing() {
     switch.lead_to(&one);
     let options =
         PostgresOptions { connections_max: 1, ..PostgresOptions::new(switch.url(&old), NOW) };
-    let store = PostgresStore::open(&options).await.expect("a store");
-    let organization = draw.organization(&store).await;
+    let store = Arc::new(PostgresStore::open(&options).await.expect("a store"));
+    let (hinting, mut hints) = (store.clone(), unbounded_channel());
+    let hinted = move || {
+        // The test may be over.
+        let _ = hints.0.send(());
+    };
+    tokio::spawn(async move { hinting.carry_hints(hinted, std::future::pending()).await });
+    let mut hinted = async || {
+        let hint = tokio::time::timeout(Duration::from_secs(30), hints.1.recv()).await;
+        hint.expect("a hint").expect("whoever hints is there");
+    };
+    hinted().await;
+    let organization = draw.organization(&*store).await;
     let (root, tag) = (organization.account, organization.key.tag);
     let first = store.poll_changes(&poll()).await.expect("polled").incarnation;
     assert!(store.find_credential_by_tag(&tag).await.expect("a read").is_some());
@@ -90,6 +103,8 @@ async fn f13_a_server_that_the_change_log_is_not_read_from_answers_nothing() {
     assert!(matches!(stored, Err(Error::Unavailable(_))), "{stored:?}");
     let events = new.query("SELECT count(*) FROM audit_events").expect("rows");
     assert_eq!(events[0].get::<_, i64>(0), 0, "nothing was left there");
+    // The log is to be read soon: until then nothing goes on.
+    hinted().await;
 
     // The next poll is led there, too.
     let second = store.poll_changes(&poll()).await.expect("polled").incarnation;

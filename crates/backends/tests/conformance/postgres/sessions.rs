@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
 use tenantry_backends::testing::{Database, Server};
+use tenantry_core::error::{Conflict, Error};
 use tenantry_core::ids::AccountId;
-use tenantry_core::store::{AuditStore as _, HealthStore as _};
+use tenantry_core::store::{AccountStore as _, AuditStore as _, HealthStore as _};
 
 fn count(database: &Database, sql: &str) -> i64 {
     database.query(sql).expect("rows")[0].get(0)
 }
 
-/// The store's sessions that read last and are in a transaction: a read is in none of its own.
-const READING_IN_ANOTHERS: &str = "SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND state LIKE 'idle in transaction%'
-        AND query LIKE 'SELECT rev, nonce FROM change_head%'";
+/// The store's sessions that are left in a transaction, though nobody has a call under way.
+const LEFT_IN_ONE: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
 
-/// Seen failing with connections given back when they are dropped, and not asked whether they are in a
-/// transaction when they are taken.
+/// Seen failing with connections given back when they are dropped, and their transactions not asked
+/// whether they have just begun: the next change then commits the one before.
 #[tokio::test]
 async fn f17_a_caller_that_goes_away_leaves_nobody_in_its_transaction() {
     let Some(server) = Server::shared() else { return };
@@ -42,8 +42,15 @@ async fn f17_a_caller_that_goes_away_leaves_nobody_in_its_transaction() {
         .await;
         drop(call);
         store.check().await.expect("read");
-        assert_eq!(count(&database, READING_IN_ANOTHERS), 0, "after {steps} steps");
+        assert_eq!(count(&database, LEFT_IN_ONE), 0, "after {steps} steps");
         store.insert_audit_event(draw.commit(AccountId::PLANE)).await.expect("stored");
+        // What it had sent when its first step was over is not committed.
+        let before = count(&database, "SELECT count(*) FROM audit_events");
+        let mut call = Box::pin(store.insert_audit_event(draw.commit(AccountId::PLANE)));
+        poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_ready())).await;
+        drop(call);
+        store.insert_audit_event(draw.commit(AccountId::PLANE)).await.expect("stored");
+        assert_eq!(count(&database, "SELECT count(*) FROM audit_events"), before + 1);
     }
     let events = count(&database, "SELECT count(*) FROM audit_events");
     let waiting = count(&database, "SELECT count(*) FROM audit_waiting");
@@ -82,4 +89,55 @@ async fn f12_a_change_whose_session_breaks_is_made_once_all_the_same() {
         ending.await.expect("no panic").expect("ended");
         assert_eq!(count(&database, "SELECT count(*) FROM audit_events"), stored);
     }
+}
+
+/// Whatever a database's or a role's transactions are unless they say otherwise, those of the store are
+/// what it was made for.
+///
+/// Seen failing with a query before the word that begins a transaction: what cannot be begun any more is
+/// then made statement by statement.
+#[tokio::test]
+async fn transactions_are_what_they_say_wherever_the_default_is_another() {
+    let Some(server) = Server::shared() else { return };
+    for isolation in ["repeatable read", "serializable"] {
+        let (database, draw) = (server.database(), Draw::new());
+        let name = database.url().rsplit('/').next().expect("a name");
+        let sql =
+            format!("ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'");
+        database.execute(&sql).expect("changed");
+        let store = open(database.url()).await;
+        let commit = draw.commit(AccountId::PLANE);
+        store.insert_audit_event(commit.clone()).await.expect("stored");
+        let again = store.insert_audit_event(commit).await;
+        assert!(matches!(again, Err(Error::Conflict(Conflict::Taken))), "{again:?}");
+        store.check().await.expect("a read");
+        for table in ["audit_events", "audit_waiting"] {
+            let rows = count(&database, &format!("SELECT count(*) FROM {table}"));
+            assert_eq!(rows, 1, "{table} where transactions are {isolation}");
+        }
+    }
+}
+
+/// Seen failing without a time-out on the server: whoever asked has gone by then, and the statement waits
+/// on, in a connection that is lost.
+#[tokio::test]
+async fn a_read_that_is_held_up_ends_on_the_server_too() {
+    let Some(server) = Server::shared() else { return };
+    let (database, draw) = (server.database(), Draw::new());
+    let store = open(database.url()).await;
+    let organization = draw.organization(&store).await.account;
+    let (client, connection) =
+        tokio_postgres::connect(database.url(), tokio_postgres::NoTls).await.expect("a session");
+    let connection = tokio::spawn(connection);
+    let lock = "BEGIN; LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE";
+    client.batch_execute(lock).await.expect("a lock");
+    let found = store.find_account(organization.id, organization.id).await;
+    assert!(matches!(found, Err(Error::Unavailable(_))), "nobody waits for ever");
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(count(&database, waiting), 0);
+    client.batch_execute("ROLLBACK").await.expect("let go");
+    assert!(store.find_account(organization.id, organization.id).await.expect("a read").is_some());
+    drop(client);
+    connection.await.expect("no panic").expect("ended");
 }
