@@ -5,12 +5,12 @@ use super::changes::write_commit;
 use super::rows::{Param, one};
 use super::session::{Expect, Work};
 use crate::rows::{
-    client_settings_cells, read_client_settings, read_found_client, read_listed_signing_key,
-    signing_key_cells, stored_number,
+    Source as _, client_settings_cells, damaged, read_client_settings, read_found_client,
+    read_head, read_listed_signing_key, signing_key_cells, stored_number,
 };
 use async_trait::async_trait;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::Commit;
+use tenantry_core::commit::{Commit, Head, shard_of};
 use tenantry_core::error::{Conflict, Result};
 use tenantry_core::ids::{AccountId, ServiceAccountId};
 use tenantry_core::oauth::{ClientSettings, RevokedToken, SigningKey};
@@ -64,7 +64,8 @@ const UPDATE_SETTINGS: &str = "UPDATE client_settings
 const INSERT_REVOKED: &str =
     "INSERT INTO revoked_tokens (tag, root_id, expires_at) VALUES ($1, $2, $3)";
 
-const FIND_REVOKED: &str = "SELECT expires_at FROM revoked_tokens WHERE tag = $1";
+const FIND_REVOKED: &str = "SELECT h.rev, h.nonce, t.expires_at
+    FROM change_head h LEFT JOIN revoked_tokens t ON t.tag = $2 WHERE h.shard = $1";
 
 const INSERT_ASSERTION: &str = "INSERT INTO used_assertions (tag, expires_at) VALUES ($1, $2)
     ON CONFLICT (tag) DO UPDATE SET expires_at = excluded.expires_at
@@ -146,9 +147,15 @@ impl OAuthStore for PostgresStore {
         self.write(&work).await.map(|done| done.committed)
     }
 
-    async fn is_token_revoked(&self, tag: &Tag) -> Result<bool> {
-        let rows = self.read(FIND_REVOKED, vec![Param::bytes(tag.as_bytes())]).await?;
-        Ok(!rows.is_empty())
+    async fn find_revocation(&self, root: AccountId, tag: &Tag) -> Result<(Head, bool)> {
+        let shard = shard_of(root);
+        let params = vec![Param::number(shard), Param::bytes(tag.as_bytes())];
+        let found = self
+            .find(FIND_REVOKED, params, |row| {
+                Ok((read_head(row, 0, shard)?, !matches!(row.number(2), Ok(None))))
+            })
+            .await?;
+        found.ok_or_else(|| damaged("change_head", shard.to_string(), "column rev"))
     }
 
     async fn insert_used_assertion(

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::commit::Commit;
+use tenantry_core::commit::{Commit, Head, shard_of};
 use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::{AccountId, ServiceAccountId};
 use tenantry_core::oauth::{ClientSettings, RevokedToken, SigningKey};
@@ -157,12 +157,19 @@ impl OAuthStore for SqliteStore {
         .await
     }
 
-    async fn is_token_revoked(&self, tag: &Tag) -> Result<bool> {
+    async fn find_revocation(&self, root: AccountId, tag: &Tag) -> Result<(Head, bool)> {
+        let shard = shard_of(root);
         self.read(|connection| {
             let mut statement = connection
-                .prepare_cached("SELECT 1 FROM revoked_tokens WHERE tag = ?1")
+                .prepare_cached(
+                    "SELECT rev, nonce, EXISTS (SELECT 1 FROM revoked_tokens WHERE tag = ?2)
+                     FROM change_head WHERE shard = ?1",
+                )
                 .map_err(from_sqlite)?;
-            statement.exists([tag.as_bytes()]).map_err(from_sqlite)
+            let found = rows::find(&mut statement, params![shard, tag.as_bytes()], |row| {
+                Ok((rows::read_head(row, 0, shard)?, row.get(2).map_err(from_sqlite)?))
+            })?;
+            found.ok_or_else(|| rows::damaged("change_head", shard.to_string(), "column rev"))
         })
     }
 

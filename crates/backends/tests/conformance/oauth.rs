@@ -170,11 +170,14 @@ pub(crate) async fn a_token_is_revoked_once_and_forgotten_in_time(backend: &dyn 
         let commit = Commit::changing(draw.seal(draw.event(root)), change);
         store.insert_revoked_token(&token, commit).await
     };
-    let revoked = async |byte| store.is_token_revoked(&token(byte).tag).await.expect("a read");
+    let find = async |byte| store.find_revocation(root, &token(byte).tag).await.expect("a read");
+    let revoked = async |byte| find(byte).await.1;
     assert!(!revoked(1).await);
     let revision = revoke(1).await.expect("stored").expect("a log row");
     assert_eq!(revision.shard, shard_of(root));
     assert!(revoked(1).await && !revoked(2).await);
+    assert_eq!(find(1).await.0, store.find_head(root).await.expect("a read"));
+    assert_eq!(find(2).await.0.revision, revision);
     let again = revoke(1).await;
     assert!(matches!(again, Err(Error::Conflict(Conflict::Taken))));
     assert_eq!(backend.audit_events().len(), events + 1);

@@ -47,10 +47,10 @@ impl Plane {
         let now = self.clock.now();
         let expires_at = Timestamp::from_seconds(token.expires_at);
         let tag = self.token_tag(&token.id);
-        if expires_at <= now || self.store.is_token_revoked(&tag).await? {
+        let root = client.client.account.root();
+        if expires_at <= now || self.store.find_revocation(root, &tag).await?.1 {
             return Ok(());
         }
-        let root = client.client.account.root();
         let target = Target::ServiceAccount(client.service_account());
         let audit = self
             .audit_event(context, root, now, Action::TokenRevoked, target)

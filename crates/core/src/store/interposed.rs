@@ -205,7 +205,7 @@ interpose! {
             commit: Commit,
         ) -> Committed;
         change insert_revoked_token(token: &RevokedToken, commit: Commit) -> Committed;
-        read is_token_revoked(tag: &Tag) -> bool;
+        read find_revocation(root: AccountId, tag: &Tag) -> (Head, bool);
         change insert_used_assertion(assertion: &Tag, until: Timestamp, now: Timestamp) -> ();
         change sweep_tokens(now: Timestamp, limit: u32) -> u64;
     }

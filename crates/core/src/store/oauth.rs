@@ -76,8 +76,9 @@ pub trait OAuthStore: Send + Sync {
     async fn insert_revoked_token(&self, token: &RevokedToken, commit: Commit)
     -> Result<Committed>;
 
-    /// Whether the token with this tag was revoked.
-    async fn is_token_revoked(&self, tag: &Tag) -> Result<bool>;
+    /// The head of the shard of `root`'s tree, and whether the token with this tag was revoked by then:
+    /// both of one instant.
+    async fn find_revocation(&self, root: AccountId, tag: &Tag) -> Result<(Head, bool)>;
 
     /// Stores that an assertion was used which can be used until `until`. Not a change: no event, no
     /// log row.

@@ -30,6 +30,8 @@ pub(crate) struct VerifyCache {
     unknown: Cache<CacheKey, Duration, UnitWeighter, RandomBits>,
     pub(super) clients: Cache<CacheKey, Arc<KnownClient>, UnitWeighter, RandomBits>,
     pub(super) tokens: Cache<CacheKey, Arc<KnownToken>, UnitWeighter, RandomBits>,
+    /// By the digests of their texts, which tokens these are.
+    pub(super) texts: Cache<CacheKey, CacheKey, UnitWeighter, RandomBits>,
     shards: [Mutex<Shard>; CHANGE_SHARDS as usize],
     /// Changes whose outcome is not known, in any shard, and histories that broke off. A fill that
     /// was under way at one of them does not enter.
@@ -89,6 +91,7 @@ impl VerifyCache {
             unknown: cache(limits::NOT_FOUND_ENTRIES_MAX),
             clients: cache(limits::CLIENT_CACHE_ENTRIES),
             tokens: cache(limits::ACCESS_TOKEN_CACHE_ENTRIES),
+            texts: cache(limits::ACCESS_TOKEN_CACHE_ENTRIES),
             shards: std::array::from_fn(|_| Mutex::default()),
             doubts: AtomicU64::new(0),
             polls: AtomicU64::new(0),
@@ -163,7 +166,9 @@ impl VerifyCache {
     pub(super) fn fill_token(&self, tag: &Tag, token: &Arc<KnownToken>, head: Head, epoch: Epoch) {
         let mut shard = lock(&self.shards[usize::from(head.revision.shard)]);
         if self.accepts(&mut shard, head, epoch) {
-            self.tokens.insert(CacheKey::of(tag), token.clone());
+            let id = CacheKey::of(tag);
+            self.tokens.insert(id, token.clone());
+            self.texts.insert(CacheKey::of_digest(&token.digest), id);
         }
     }
 
@@ -369,12 +374,18 @@ impl Eq for Interned {}
 
 /// The first half of a tag: 128 bits of an HMAC are as many as a credential has (RFC 2104 §5), and
 /// entries are small.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CacheKey([u8; 16]);
 
 impl CacheKey {
     pub(super) fn of(tag: &Tag) -> Self {
         let (half, _) = tag.as_bytes().split_at(16);
+        Self(half.try_into().expect("half of 32 bytes are 16"))
+    }
+
+    /// Of a text that was signed here: what others send is looked up and never entered.
+    pub(super) fn of_digest(digest: &[u8; 32]) -> Self {
+        let (half, _) = digest.split_at(16);
         Self(half.try_into().expect("half of 32 bytes are 16"))
     }
 }

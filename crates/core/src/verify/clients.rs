@@ -138,7 +138,7 @@ impl Plane {
         Subject::Credential(self.client_tag(client_id))
     }
 
-    fn client_tag(&self, client_id: &str) -> Tag {
+    pub(super) fn client_tag(&self, client_id: &str) -> Tag {
         self.secrets.tag(SecretKind::Client, client_id)
     }
 

@@ -1,8 +1,9 @@
 //! Access tokens: what they say, whether that is still so, and the cache of those that were seen.
 //!
 //! The cache finds a token by its id, so that its revocation takes it out whatever its text is: an
-//! ECDSA signature can be rewritten into another good one. A token that was seen is not checked
-//! against its signature again, only against the digest of the text.
+//! ECDSA signature can be rewritten into another good one. A token that was seen is neither read nor
+//! checked against its signature again: the digest of its text leads to its id, and has to be that of
+//! the text that was seen.
 
 use super::cache::{CacheKey, VerifyCache};
 use super::clients::{Hold, KnownClient};
@@ -52,9 +53,10 @@ impl AccessToken {
 /// A token that was seen, and the client as it was then.
 #[derive(Debug)]
 pub(crate) struct KnownToken {
-    digest: [u8; 32],
+    pub(super) digest: [u8; 32],
     token: Arc<AccessToken>,
     client: Arc<KnownClient>,
+    client_key: CacheKey,
     known: Known,
 }
 
@@ -78,22 +80,19 @@ pub(super) struct ReadToken {
 impl Plane {
     /// What is known of a token: from the cache where it was seen before.
     pub(crate) async fn find_token(&self, presented: &str) -> Result<PresentedToken> {
-        let Ok(compact) = Compact::parse(presented, limits::ACCESS_TOKEN_BYTES_MAX) else {
-            return Ok(PresentedToken::Malformed);
-        };
-        let Some(id) = text(&compact.claims, "jti") else {
-            return Ok(PresentedToken::Malformed);
-        };
         // Before the cache is looked at, as for every credential.
         self.require_fresh()?;
         let cache = &self.cluster.cache;
-        let (tag, digest) = (self.token_tag(id), digest_of(presented));
-        let seen = cache.find_token(&tag).filter(|seen| seen.digest == digest);
+        let digest = digest_of(presented);
+        let seen = cache.find_token(&digest);
+        if let Some(seen) = seen.as_ref().filter(|seen| cache.has_client_of(seen)) {
+            return Ok(PresentedToken::Known(seen.known.clone()));
+        }
         let token = match &seen {
             Some(seen) => seen.token.clone(),
-            None => match self.check_token(&compact).await? {
-                Some(token) => Arc::new(token),
-                None => return Ok(PresentedToken::Unknown),
+            None => match self.check_presented(presented).await? {
+                Ok(token) => Arc::new(token),
+                Err(not_known) => return Ok(not_known),
             },
         };
         let client = self.find_client_with(&token.client_id, &token.credential).await?;
@@ -104,11 +103,11 @@ impl Plane {
             return Ok(PresentedToken::Known(seen.known.clone()));
         }
         let epoch = cache.epoch();
-        // The head first: a revocation between the two reads makes it too old, never too new.
-        let head = self.store.find_head(client.account.root()).await?;
-        let revoked = self.store.is_token_revoked(&tag).await?;
+        let tag = self.token_tag(&token.id);
+        let (head, revoked) = self.store.find_revocation(client.account.root(), &tag).await?;
         let known = known(&client, &token, revoked);
-        let seen = Arc::new(KnownToken { digest, token, client, known: known.clone() });
+        let client_key = CacheKey::of(&self.client_tag(&token.client_id));
+        let seen = Arc::new(KnownToken { digest, token, client, client_key, known: known.clone() });
         cache.fill_token(&tag, &seen, head, epoch);
         Ok(PresentedToken::Known(known))
     }
@@ -124,7 +123,8 @@ impl Plane {
         let Some(read) = self.read_client(&token.client_id).await? else {
             return Ok(None);
         };
-        let revoked = self.store.is_token_revoked(&self.token_tag(&token.id)).await?;
+        let (root, tag) = (read.service_account.root, self.token_tag(&token.id));
+        let (_, revoked) = self.store.find_revocation(root, &tag).await?;
         let (client, token, standing) = (read.alone(), Arc::new(token), read.standing());
         let known = known(&client, &token, revoked);
         Ok(Some(ReadToken { known, token, client, standing }))
@@ -133,6 +133,18 @@ impl Plane {
     /// What a token is revoked, and found in the cache, by.
     pub(crate) fn token_tag(&self, id: &str) -> Tag {
         self.secrets.tag(SecretKind::AccessToken, id)
+    }
+
+    /// A token that was not seen before, or what is to be said of the text.
+    async fn check_presented(
+        &self,
+        presented: &str,
+    ) -> Result<std::result::Result<AccessToken, PresentedToken>> {
+        let compact = Compact::parse(presented, limits::ACCESS_TOKEN_BYTES_MAX).ok();
+        let Some(compact) = compact.filter(|it| text(&it.claims, "jti").is_some()) else {
+            return Ok(Err(PresentedToken::Malformed));
+        };
+        Ok(self.check_token(&compact).await?.ok_or(PresentedToken::Unknown))
     }
 
     /// The claims of a token that this plane has signed (RFC 9068 §4).
@@ -153,8 +165,17 @@ impl Plane {
 }
 
 impl VerifyCache {
-    fn find_token(&self, tag: &Tag) -> Option<Arc<KnownToken>> {
-        self.tokens.get(&CacheKey::of(tag))
+    /// The token whose text has this digest.
+    fn find_token(&self, digest: &[u8; 32]) -> Option<Arc<KnownToken>> {
+        let id = self.texts.get(&CacheKey::of_digest(digest))?;
+        self.tokens.get(&id).filter(|seen| seen.digest == *digest)
+    }
+
+    /// Whether the client of a token is as it was when the token was seen, and has its credential.
+    fn has_client_of(&self, seen: &KnownToken) -> bool {
+        let client = self.clients.get(&seen.client_key);
+        client.is_some_and(|client| Arc::ptr_eq(&client, &seen.client))
+            && seen.client.hold(&seen.token.credential) != Hold::Gone
     }
 }
 

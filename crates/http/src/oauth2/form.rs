@@ -59,7 +59,7 @@ impl<'a> Form<'a> {
     /// The parameters in a body.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut parameters: Vec<(Text<'a>, Text<'a>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(bytes) {
+        for (name, value) in pairs(bytes) {
             let (name, value) = (Text::from(name), Text::from(value));
             // The decoder puts this in the place of what is not UTF-8.
             if name.contains('\u{fffd}') || value.contains(['\u{fffd}', '\0']) {
@@ -91,6 +91,16 @@ impl<'a> Form<'a> {
     }
 }
 
+/// Names and values, decoded. Tokens and keys need no decoding.
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let plain = bytes.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'%' | b'+'));
+    let text = std::str::from_utf8(bytes).ok().filter(|_| plain);
+    let plain = text.into_iter().flat_map(|text| text.split('&')).filter(|pair| !pair.is_empty());
+    let plain = plain.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decoded = form_urlencoded::parse(if text.is_some() { &[] } else { bytes });
+    plain.map(|(name, value)| (name.into(), value.into())).chain(decoded)
+}
+
 fn require_form(headers: &HeaderMap) -> Result<(), Refusal> {
     // What nearly every client sends, without a parser.
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
@@ -115,6 +125,14 @@ mod tests {
     fn a_form_is_read_strictly() {
         for text in ["a=1&a=2", "a=&a=1", "a=%ff", "a=%00", "%ff=1"] {
             assert!(Form::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        for text in ["a=1&b=2&&c&=d&e=f=g", "", "&", "=", "a"] {
+            let plain: Vec<_> = pairs(text.as_bytes()).collect();
+            assert_eq!(
+                plain,
+                form_urlencoded::parse(text.as_bytes()).collect::<Vec<_>>(),
+                "{text}"
+            );
         }
         let form = Form::parse(b"scope=a%3Ab+c%3Ad&x=&resource=y&resource=z").expect("a form");
         assert_eq!((form.get("scope"), form.get("x")), (Some("a:b c:d"), None));
