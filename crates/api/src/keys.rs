@@ -215,6 +215,12 @@ pub struct Verdict<'a> {
     /// Whom an access token is for: whoever was shown it has to find themselves here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
+    /// Limits that were looked at, where a lease was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<crate::leases::VerifiedLimits>,
+    /// The lease that was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<crate::leases::Lease>,
 }
 
 /// Reply of `GET /v1/whoami`.

@@ -20,6 +20,18 @@ pub struct Problem {
     /// Fields that break a rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
+    /// Concurrent calls that were asked for, where they are more than there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<u32>,
+    /// Those that can be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<u32>,
+    /// The limit that refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_limit: Option<u32>,
+    /// Calls in progress, or given to other sub-accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<u32>,
 }
 
 /// A field and what is wrong with it.

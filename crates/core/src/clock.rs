@@ -57,11 +57,13 @@ impl Timestamp {
 }
 
 /// What time it is. Injected, so that tests own it.
-pub trait Clock: Send + Sync {
+pub trait Clock: std::fmt::Debug + Send + Sync {
     /// Wall-clock time.
     fn now(&self) -> Timestamp;
     /// Time since some fixed instant, never set back, running during suspend.
     fn monotonic(&self) -> Duration;
+    /// From which start of the machine [`Self::monotonic`] counts, where that can be told.
+    fn boot(&self) -> Option<[u8; 16]>;
 }
 
 /// The machine's clocks.
@@ -81,19 +83,34 @@ impl Clock for SystemClock {
             u32::try_from(time.tv_nsec).unwrap_or(0),
         )
     }
+
+    fn boot(&self) -> Option<[u8; 16]> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        uuid::Uuid::try_parse(id.trim()).ok().map(uuid::Uuid::into_bytes)
+    }
 }
 
 /// A clock that stands still until a test moves it.
 #[cfg(feature = "testing")]
 #[derive(Debug)]
-pub struct ManualClock(std::sync::atomic::AtomicI64);
+pub struct ManualClock {
+    /// Counts from the epoch, too.
+    monotonic: std::sync::atomic::AtomicI64,
+    /// How far the time of day was set ahead of it.
+    ahead: std::sync::atomic::AtomicI64,
+}
 
 #[cfg(feature = "testing")]
 impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self(std::sync::atomic::AtomicI64::new(start.micros()))
+        Self { monotonic: start.micros().into(), ahead: 0.into() }
+    }
+
+    /// Sets the time of day ahead, or back, by so many seconds.
+    pub fn set_ahead(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds * 1_000_000, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Moves both clocks on by `step`.
@@ -102,20 +119,24 @@ impl ManualClock {
     /// When `step` is longer than time.
     pub fn advance(&self, step: Duration) {
         let micros = i64::try_from(step.as_micros()).expect("test steps are short");
-        self.0.fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
+        self.monotonic.fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
     }
 }
 
 #[cfg(feature = "testing")]
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        let ahead = self.ahead.load(std::sync::atomic::Ordering::SeqCst);
+        Timestamp(self.monotonic.load(std::sync::atomic::Ordering::SeqCst) + ahead)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_micros(
-            u64::try_from(self.now().micros()).expect("tests live after the epoch"),
-        )
+        let micros = self.monotonic.load(std::sync::atomic::Ordering::SeqCst);
+        Duration::from_micros(u64::try_from(micros).expect("tests live after the epoch"))
+    }
+
+    fn boot(&self) -> Option<[u8; 16]> {
+        Some([1; 16])
     }
 }
 

@@ -60,6 +60,17 @@ pub enum Error {
         /// What its other sub-accounts were given.
         given: u32,
     },
+    /// Every concurrent call that there may be is in progress: wait for one to end.
+    #[error("all {limit} concurrent calls are in progress")]
+    CallsExceeded {
+        /// How many there may be.
+        limit: u32,
+        /// How many there are; more where the limit was lowered.
+        in_use: u32,
+    },
+    /// A lease has expired or was given back: it holds nothing.
+    #[error("the lease has ended")]
+    LeaseEnded,
     /// Too many wrong credentials: wait, and present a good one.
     #[error("too many credentials that open nothing")]
     RateLimited {
@@ -172,6 +183,9 @@ pub enum Denial {
     /// Only the organization's own credentials do this, not its sub-accounts'.
     #[error("only the organization's own credentials do this")]
     OrganizationsOwn,
+    /// The credential that is to be acted for does not verify.
+    #[error("the credential is {}", .0.as_str())]
+    CredentialRefused(crate::verify::Code),
     /// Asks for an organization, and the caller names none.
     #[error("no organization is named")]
     NoOrganization,
@@ -201,6 +215,9 @@ pub enum Kind {
     /// A realm.
     #[error("realm")]
     Realm,
+    /// A lease.
+    #[error("lease")]
+    Lease,
     /// A path that the server does not know.
     #[error("path")]
     Path,
@@ -221,6 +238,12 @@ pub enum Conflict {
     /// A closed account stays closed.
     #[error("the account is closed")]
     Closed,
+    /// The account, or the one above it, is suspended.
+    #[error("the account is suspended")]
+    Suspended,
+    /// The sub-accounts were given more concurrent calls than the account would have.
+    #[error("the sub-accounts were given more concurrent calls")]
+    GivenAway,
     /// The account's database is still being made.
     #[error("the account is still being provisioned")]
     Provisioning,

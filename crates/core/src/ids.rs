@@ -192,6 +192,11 @@ id!(
     "mem_"
 );
 id!(
+    /// A lease.
+    LeaseId,
+    "lea_"
+);
+id!(
     /// An audit event.
     EventId,
     "evt_"

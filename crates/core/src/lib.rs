@@ -20,6 +20,7 @@ pub mod json;
 pub mod jwt;
 pub mod keys;
 pub mod leads;
+pub mod leases;
 pub mod limits;
 pub mod members;
 pub mod oauth;

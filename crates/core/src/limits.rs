@@ -7,6 +7,28 @@ use std::time::Duration;
 pub const CONCURRENT_CALLS_DEFAULT: u32 = 10;
 /// Most concurrent calls that a limit may name.
 pub const CONCURRENT_CALLS_MAX: u32 = 1_000_000;
+/// Shortest life of a lease that is not renewed.
+pub const LEASE_TTL_MIN: Duration = Duration::from_secs(5);
+/// Longest life of a lease that is not renewed.
+pub const LEASE_TTL_MAX: Duration = Duration::from_hours(1);
+/// Concurrent calls of one root account's tree, whatever its limits say.
+pub const LEASES_PER_ROOT_MAX: u32 = 10_000;
+/// Longest request id of a lease, in characters.
+pub const LEASE_REQUEST_ID_BYTES_MAX: usize = 128;
+/// How long a lease that has ended is remembered, by the end that it was to have at the latest.
+pub const LEASE_ENDED_KEPT: Duration = Duration::from_hours(1);
+/// Leases that one sweep forgets.
+pub const LEASE_SWEEP_MAX: u32 = 1_000;
+/// How often leases are swept.
+pub const LEASE_SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// When whoever found every slot taken may try again.
+pub const LEASE_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Longest call that a record tells of.
+pub const CALL_DURATION_MAX: Duration = Duration::from_hours(24 * 32);
+/// Highest single cost of a call, in cents.
+pub const CALL_COST_CENTS_MAX: u32 = 1_000_000_000;
+/// Providers of one kind in the record of a call.
+pub const CALL_PROVIDERS_MAX: usize = 32;
 /// Most service accounts of one account, an organization or a sub-account, unless configured.
 pub const SERVICE_ACCOUNTS_MAX: u32 = 100;
 /// Most keys of one account that live at once, unless configured.

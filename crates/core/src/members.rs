@@ -35,6 +35,8 @@ pub struct Caller {
     pub member: Member,
     /// Concurrent calls of the caller's account; none for a root account without a limit.
     pub concurrent_calls: Option<ConcurrentCalls>,
+    /// Those in progress: of its account, and of a root account in its tree.
+    pub in_progress: u32,
 }
 
 impl Plane {
@@ -65,7 +67,9 @@ impl Plane {
             }
             _ => root.limits.concurrent_calls,
         };
-        Ok(Caller { member, concurrent_calls })
+        let own = context.actor.account().unwrap_or(root.id);
+        let in_progress = self.calls_in_progress(root.id, own).await?;
+        Ok(Caller { member, concurrent_calls, in_progress })
     }
 
     /// The member of `root` that a token names: found by realm and subject, or recorded now with

@@ -242,11 +242,13 @@ pub enum Right {
     RealmsRead,
     /// `tenantry.realms:write`
     RealmsWrite,
+    /// `tenantry.leases:write`
+    LeasesWrite,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AccountsRead,
         Self::AccountsWrite,
         Self::KeysRead,
@@ -258,6 +260,7 @@ impl Right {
         Self::UsageRead,
         Self::RealmsRead,
         Self::RealmsWrite,
+        Self::LeasesWrite,
     ];
 
     /// The permission's text.
@@ -275,6 +278,7 @@ impl Right {
             Self::UsageRead => "tenantry.usage:read",
             Self::RealmsRead => "tenantry.realms:read",
             Self::RealmsWrite => "tenantry.realms:write",
+            Self::LeasesWrite => "tenantry.leases:write",
         }
     }
 

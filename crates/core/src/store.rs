@@ -6,11 +6,13 @@
 
 #[cfg(feature = "testing")]
 mod interposed;
+mod leases;
 mod oauth;
 mod realms;
 
 #[cfg(feature = "testing")]
 pub use interposed::{Interpose, Interposed};
+pub use leases::LeaseStore;
 pub use oauth::{FoundClient, OAuthStore};
 pub use realms::RealmStore;
 
@@ -43,6 +45,7 @@ pub trait Store:
     + ForeignKeyStore
     + HealthStore
     + LeadStore
+    + LeaseStore
     + MemberStore
     + NodeStore
     + OAuthStore
@@ -60,6 +63,7 @@ impl<T> Store for T where
         + ForeignKeyStore
         + HealthStore
         + LeadStore
+        + LeaseStore
         + MemberStore
         + NodeStore
         + OAuthStore
@@ -93,9 +97,11 @@ pub trait AccountStore: Send + Sync {
         commit: Commit,
     ) -> Result<Committed>;
 
-    /// Stores a new sub-account with its first key.
+    /// Stores a new sub-account with its first key. A limit that is set on it counts into what its
+    /// parent has given.
     ///
     /// # Errors
+    /// `ConcurrencyExceeded` where the parent has a limit of its own and would give more than that;
     /// `Conflict(Taken)` where an id or the key's tag exists.
     async fn insert_account(
         &self,
@@ -107,7 +113,7 @@ pub trait AccountStore: Send + Sync {
     /// Stores new sub-accounts with their first keys, all of them or none.
     ///
     /// # Errors
-    /// `Conflict(Taken)` where an id or a key's tag exists.
+    /// `ConcurrencyExceeded` as of [`Self::insert_account`]; `Conflict(Taken)` where an id or a key's tag exists.
     async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed>;
 
     /// Looks an account of `root`'s tree up by id; `root` itself is one of them.
@@ -146,11 +152,17 @@ pub trait AccountStore: Send + Sync {
         limit: u32,
     ) -> Result<Listed<Account>>;
 
-    /// Replaces an account's record by its next version.
+    /// Replaces an account's record by its next version. What a sub-account was given follows its
+    /// limit; one that is closed gives it back.
     ///
     /// # Errors
-    /// `Conflict(Changed)` unless the stored version is the one before.
+    /// `Conflict(Changed)` unless the stored version is the one before; `ConcurrencyExceeded` where a
+    /// sub-account's limit grows and its parent would give more than its own; `Conflict(GivenAway)`
+    /// where a root account's own limit is lowered, or set, below what it has given.
     async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed>;
+
+    /// What limits on `root`'s sub-accounts that are not closed sum up to.
+    async fn find_given_calls(&self, root: AccountId) -> Result<u64>;
 }
 
 /// API keys, platform keys and client secrets.

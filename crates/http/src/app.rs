@@ -48,6 +48,24 @@ pub struct AppState {
     pub(crate) readiness: Arc<Readiness>,
     /// How long a body may take to arrive.
     pub(crate) body_deadline: Duration,
+    /// Changes under way, which outlive a client that hangs up.
+    writes: TaskTracker,
+}
+
+impl AppState {
+    /// Carries a change out in a task of its own: a client that hangs up drops only the wait.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let task = self.writes.spawn(AssertUnwindSafe(change).catch_unwind());
+        match tokio::time::timeout(WRITE_DEADLINE, task).await {
+            Ok(Ok(Ok(outcome))) => Ok(outcome),
+            // The panic hook has logged where; what the task held is not repeated.
+            Ok(_) => Err(Error::internal("a handler panicked").into()),
+            Err(_) => Err(Refusal::OutcomeUnknown),
+        }
+    }
 }
 
 /// Whether the server wants requests.
@@ -156,8 +174,6 @@ struct Shared {
     /// Where those that take the short-cut stand in the table.
     hot: [usize; Hot::ALL.len()],
     traffic: Traffic,
-    /// Changes under way, which outlive a client that hangs up.
-    writes: TaskTracker,
     /// What the ids of this process's requests begin with.
     request_id_prefix: u64,
     requests: AtomicU64,
@@ -191,12 +207,16 @@ impl App {
                 ROUTES.iter().position(own).expect("the short-cut's routes are in the table")
             }),
             traffic: Traffic::new(),
-            writes: TaskTracker::new(),
             request_id_prefix: u64::from_be_bytes(rng::draw(plane.rng())),
             requests: AtomicU64::new(0),
         };
         let body_deadline = Limits::default().body_deadline;
-        let state = AppState { plane, readiness: Arc::default(), body_deadline };
+        let state = AppState {
+            plane,
+            readiness: Arc::default(),
+            body_deadline,
+            writes: TaskTracker::new(),
+        };
         Self { state, shared: Arc::new(shared) }
     }
 
@@ -238,8 +258,8 @@ impl App {
 
     /// Waits for the changes that are under way, those of clients that hung up included.
     pub async fn drain(&self) {
-        self.shared.writes.close();
-        self.shared.writes.wait().await;
+        self.state.writes.close();
+        self.state.writes.wait().await;
     }
 
     /// Answers a request.
@@ -373,17 +393,13 @@ impl App {
                 }
             };
         request.extensions_mut().insert(parameters);
-        let call = AssertUnwindSafe(route.call(self.state.clone(), request)).catch_unwind();
+        let call = route.call(self.state.clone(), request);
         let response = match route.effect {
-            Effect::Reads => call.await.unwrap_or_else(|_| panicked()),
+            Effect::Reads => {
+                AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| panicked())
+            }
             Effect::Writes | Effect::Creates => {
-                // A client that hangs up drops this future, and with it only the wait.
-                let task = self.shared.writes.spawn(call);
-                match tokio::time::timeout(WRITE_DEADLINE, task).await {
-                    Ok(Ok(outcome)) => outcome.unwrap_or_else(|_| panicked()),
-                    Ok(Err(_)) => panicked(),
-                    Err(_) => Refusal::OutcomeUnknown.into_response(),
-                }
+                self.state.change(call).await.unwrap_or_else(IntoResponse::into_response)
             }
         };
         (Some(index), response)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::{Error, Unauthenticated};
+use tenantry_core::limits;
 
 /// When a client that met an overloaded server may come back.
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(1);
@@ -120,6 +121,7 @@ pub(crate) fn render(refusal: &Refusal, family: Family, ids: Ids<'_>, now: Times
             Error::RateLimited { retry_after, .. } => {
                 insert_retry_after(headers, *retry_after);
             }
+            Error::CallsExceeded { .. } => insert_retry_after(headers, limits::LEASE_RETRY_AFTER),
             _ => {}
         },
         Refusal::Overloaded => insert_retry_after(headers, OVERLOAD_PAUSE),
@@ -171,6 +173,8 @@ fn log(error: &Error, ids: Ids<'_>) {
         | Error::SecretAlreadyDelivered { .. }
         | Error::LimitReached { .. }
         | Error::ConcurrencyExceeded { .. }
+        | Error::CallsExceeded { .. }
+        | Error::LeaseEnded
         | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}
     }

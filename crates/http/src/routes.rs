@@ -144,6 +144,11 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts/{id}/suspend"                Native Key Writes native::account_changes::suspend;
     POST "/v1/accounts/{id}/resume"                 Native Key Writes native::account_changes::resume;
     POST "/v1/accounts/{id}/close"                  Native Key Writes native::account_changes::close;
+    GET  "/v1/accounts/{id}/limits"                 Native Key Reads  native::limits::find;
+    PUT  "/v1/accounts/{id}/limits"                 Native Key Writes native::limits::set;
+    POST "/v1/leases"                               Native Key Writes native::leases::acquire;
+    POST "/v1/leases/{id}/renew"                    Native Key Writes native::leases::renew;
+    POST "/v1/leases/{id}/release"                  Native Key Writes native::leases::release;
     POST "/v1/keys/verify"                          Native Key Reads => native::verify::verify;
     POST "/v1/keys/import"                          Native Key Creates native::import::import;
     POST "/v1/keys/{id}/revoke"                     Native Key Writes native::keys::revoke;

@@ -2,6 +2,7 @@
 
 use super::changes::{write_commit, write_commits};
 use super::creates::Create;
+use super::given_calls::Taken;
 use super::rows::{Param, columns, id, one};
 use super::session::{Expect, Work};
 use super::{PostgresStore, credentials, members};
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use tenantry_core::accounts::Account;
 use tenantry_core::commit::Commit;
 use tenantry_core::credentials::Credential;
-use tenantry_core::error::{Conflict, Result};
+use tenantry_core::error::{Conflict, Error, Result};
 use tenantry_core::ids::AccountId;
 use tenantry_core::members::Member;
 use tenantry_core::page::Listed;
@@ -90,13 +91,23 @@ impl AccountStore for PostgresStore {
         key: &Sealed<Credential>,
         commit: Commit,
     ) -> Result<Committed> {
-        let rows = (account.clone(), key.clone(), commit);
-        self.create(Create::Account(Box::new(rows))).await
+        let taken = Taken::by_new([account.record()]);
+        if taken.is_nothing() {
+            let rows = (account.clone(), key.clone(), commit);
+            return self.create(Create::Account(Box::new(rows))).await;
+        }
+        let mut work = Work::default();
+        insert(&mut work, &[account])?;
+        taken.push(&mut work);
+        credentials::insert(&mut work, &[key])?;
+        write_commit(&mut work, &commit)?;
+        self.write_within(&work, &taken).await
     }
 
     async fn insert_accounts(&self, accounts: Vec<NewRows>) -> Result<Committed> {
-        let work = insert_all(&accounts)?;
-        self.write(&work).await.map(|done| done.committed)
+        let taken = Taken::by_new(accounts.iter().map(|(account, ..)| account.record()));
+        let work = insert_all(&accounts, &taken)?;
+        self.write_within(&work, &taken).await
     }
 
     async fn find_account(
@@ -148,20 +159,40 @@ impl AccountStore for PostgresStore {
     }
 
     async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed> {
+        let taken = self.shifted(account.record()).await?;
         let mut work = Work::default();
+        taken.push(&mut work);
         work.push(UPDATE, one(account_cells(account)?), Expect::Rows(Conflict::Changed));
         write_commit(&mut work, &commit)?;
-        self.write(&work).await.map(|done| done.committed)
+        self.write_within(&work, &taken).await
+    }
+
+    async fn find_given_calls(&self, root: AccountId) -> Result<u64> {
+        self.given_calls(root).await
     }
 }
 
-/// The insert of several accounts with their first keys.
-pub(super) fn insert_all(accounts: &[NewRows]) -> Result<Work<'_>> {
+impl PostgresStore {
+    /// Makes a change that may take more than a root account has to give.
+    async fn write_within(&self, work: &Work<'_>, taken: &Taken) -> Result<Committed> {
+        let outcome = self.write(work).await;
+        if let Err(Error::Conflict(Conflict::GivenAway)) = outcome {
+            self.explain(taken).await?;
+            // There is enough by now: somebody gave back meanwhile.
+            return self.write(work).await.map(|done| done.committed);
+        }
+        outcome.map(|done| done.committed)
+    }
+}
+
+/// The insert of several accounts with their first keys, and of what they take.
+pub(super) fn insert_all<'a>(accounts: &'a [NewRows], taken: &'a Taken) -> Result<Work<'a>> {
     let mut work = Work::default();
     if accounts.is_empty() {
         return Ok(work);
     }
     insert(&mut work, &accounts.iter().map(|(account, ..)| account).collect::<Vec<_>>())?;
+    taken.push(&mut work);
     credentials::insert(&mut work, &accounts.iter().map(|(_, key, _)| key).collect::<Vec<_>>())?;
     write_commits(&mut work, &accounts.iter().map(|(.., commit)| commit).collect::<Vec<_>>())?;
     Ok(work)

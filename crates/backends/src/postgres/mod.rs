@@ -8,11 +8,11 @@
 //! - `hints`: how nodes are told that there are changes
 //! - `gather`: calls that share a statement or a commit; `look_ups` and `creates` do
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `given_calls`, `nodes`, `health`
 //!
 //! Every transaction is READ COMMITTED. A change of a row names the version that it changes, and what
 //! is counted is counted under a row's lock. Locks are taken in one order: accounts, service
-//! accounts, credentials, slow hashes, the event, the kept reply, and last the head of a shard of the
+//! accounts, credentials, slow hashes, leases, the event, the kept reply, and last the head of a shard of the
 //! change log; of one table by id.
 //!
 //! No statement has a name and nothing is kept in a session, so a pooler may give each transaction
@@ -27,9 +27,11 @@ mod credentials;
 mod errors;
 mod foreign_keys;
 mod gather;
+mod given_calls;
 mod health;
 mod hints;
 mod leads;
+mod leases;
 mod look_ups;
 mod members;
 mod migrations;

@@ -73,6 +73,8 @@ pub(super) enum Expect {
     Revision(u8),
     /// Any number of rows, which are counted.
     Counted,
+    /// Any rows, which are the change's answer.
+    Answer,
 }
 
 struct Step<'a> {
@@ -96,6 +98,8 @@ pub(super) struct Done {
     pub(super) committed: Committed,
     /// The rows that were counted.
     pub(super) rows: u64,
+    /// The rows that are its answer.
+    pub(super) answer: Vec<Row>,
 }
 
 impl<'a> Work<'a> {
@@ -327,7 +331,7 @@ impl PostgresStore {
                 committed = self.find_revision_of(shard, &step.params).await?;
             }
         }
-        Ok(Done { committed, rows: 0 })
+        Ok(Done { committed, ..Done::default() })
     }
 }
 
@@ -388,6 +392,7 @@ async fn run(lent: &Lent, work: &Work<'_>) -> Result<Done, Failed> {
                 done.committed = Some(revision);
             }
             Expect::Counted => done.rows += count,
+            Expect::Answer => done.answer = rows,
         }
     }
     Ok(done)

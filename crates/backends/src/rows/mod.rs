@@ -9,6 +9,7 @@ mod cells;
 mod columns;
 mod found;
 mod json;
+mod leases;
 mod oauth;
 mod realms;
 
@@ -16,6 +17,9 @@ pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, rea
 pub(crate) use cells::Cell;
 pub(crate) use columns::{Columns, Source, Unread, damaged};
 pub(crate) use found::{read_found, read_head};
+pub(crate) use leases::{
+    LEASE_COLUMNS, call_record_cells, read_holder, read_lease, stored_micros, stored_ttl,
+};
 pub(crate) use oauth::{
     client_settings_cells, read_client_settings, read_found_client, read_listed_signing_key,
     read_signing_key, signing_key_cells,

@@ -2,7 +2,7 @@
 
 use super::changes::write_commit;
 use super::errors::from_sqlite;
-use super::{SqliteStore, credentials, members, rows};
+use super::{SqliteStore, credentials, given_calls, members, rows};
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use tenantry_core::accounts::Account;
@@ -43,6 +43,7 @@ impl AccountStore for SqliteStore {
         let (account, key) = (account.clone(), key.clone());
         self.write(move |connection| {
             insert(connection, &account)?;
+            given_calls::take(connection, account.record())?;
             credentials::insert(connection, &key)?;
             write_commit(connection, &commit)
         })
@@ -54,6 +55,7 @@ impl AccountStore for SqliteStore {
             let mut committed = None;
             for (account, key, commit) in &accounts {
                 insert(connection, account)?;
+                given_calls::take(connection, account.record())?;
                 credentials::insert(connection, key)?;
                 committed = write_commit(connection, commit)?;
             }
@@ -172,10 +174,15 @@ impl AccountStore for SqliteStore {
     async fn update_account(&self, account: &Sealed<Account>, commit: Commit) -> Result<Committed> {
         let account = account.clone();
         self.write(move |connection| {
+            given_calls::shift(connection, account.record())?;
             update(connection, &account)?;
             write_commit(connection, &commit)
         })
         .await
+    }
+
+    async fn find_given_calls(&self, root: AccountId) -> Result<u64> {
+        self.read(|connection| given_calls::find(connection, root))
     }
 }
 

@@ -70,6 +70,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "bounds_of_nodes",
         sql: include_str!("../../migrations/sqlite/0011_bounds_of_nodes.sql"),
     },
+    Migration {
+        number: 12,
+        name: "leases",
+        sql: include_str!("../../migrations/sqlite/0012_leases.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

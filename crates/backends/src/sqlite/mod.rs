@@ -9,19 +9,25 @@
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `call_records`,
+//!   `given_calls`, `nodes`, `health`
+//! - `lease_clock`: what leases measure time by
 
 mod accounts;
 mod audit;
 mod backup;
+mod call_records;
 mod changes;
 mod check;
 mod connection;
 mod credentials;
 mod errors;
 mod foreign_keys;
+mod given_calls;
 mod health;
 mod leads;
+mod lease_clock;
+mod leases;
 pub mod lock;
 mod members;
 mod migrations;
@@ -44,13 +50,14 @@ pub use check::{
 pub use errors::{OpenError, RESTORE_HINT};
 pub use writer::{DiskFailed, Stats};
 
+use lease_clock::LeaseClock;
 use lock::DataDirLock;
 use readers::Readers;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tenantry_core::clock::Timestamp;
+use std::sync::{Arc, Mutex, PoisonError};
+use tenantry_core::clock::{Clock, SystemClock, Timestamp};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::store::Committed;
 use writer::Writer;
@@ -74,16 +81,25 @@ pub struct SqliteOptions {
     pub disk_failed: DiskFailed,
     /// When the store is opened: noted beside migrations that are applied.
     pub now: Timestamp,
+    /// What the lives of leases are measured by.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl SqliteOptions {
     /// A store in `directory` without a cap, opened at `now`, with a reader for each of the
-    /// machine's processors.
+    /// machine's processors and the machine's clock.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>, now: Timestamp) -> Self {
         let readers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let directory = directory.into();
-        Self { directory, readers, size_max_bytes: None, disk_failed: || (), now }
+        Self {
+            directory,
+            readers,
+            size_max_bytes: None,
+            disk_failed: || (),
+            now,
+            clock: Arc::new(SystemClock),
+        }
     }
 
     /// The database.
@@ -104,6 +120,7 @@ pub struct SqliteStore {
     writer: Writer,
     lock: DataDirLock,
     path: PathBuf,
+    lease_clock: LeaseClock,
     /// Set for good once damage was seen: what a damaged file says is not to be relied on, and
     /// what is written to it may be lost.
     damaged: Arc<AtomicBool>,
@@ -131,13 +148,14 @@ impl SqliteStore {
         let path = options.database_file();
         let mut connection = connection::open_writer(&path, options.size_max_bytes)?;
         migrations::migrate(&mut connection, options.now)?;
+        let lease_clock = LeaseClock::open(&connection, options.clock.clone())?;
         let readers = Readers::open(&path, options.readers)?;
         let writer = Writer::start(connection, options.disk_failed)
             .map_err(|source| OpenError::file(&path, source))?;
         if lock.after_unclean_stop() {
             tracing::warn!("the process before this one did not stop cleanly");
         }
-        Ok(Self { readers, writer, lock, path, damaged: Arc::default() })
+        Ok(Self { readers, writer, lock, path, lease_clock, damaged: Arc::default() })
     }
 
     /// True where the process before this one did not come to its end. What it acknowledged is
@@ -194,6 +212,24 @@ impl SqliteStore {
         self.refuse_if_damaged()?;
         let outcome = self.writer.run(Box::new(run)).await;
         self.note_damage(outcome)
+    }
+
+    /// Runs a job as [`Self::write`] does, whose outcome is more than a place in the change log.
+    async fn write_for<T: Send + 'static>(
+        &self,
+        mut run: impl FnMut(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // A job may run more than once: what it said last is what was committed.
+        let said = Arc::new(Mutex::new(None));
+        let says = said.clone();
+        self.write(move |connection| {
+            let outcome = run(connection)?;
+            *says.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            Ok(None)
+        })
+        .await?;
+        let outcome = said.lock().unwrap_or_else(PoisonError::into_inner).take();
+        outcome.ok_or_else(|| Error::internal("a job was committed and said nothing"))
     }
 
     /// Runs a read of one statement here and now.

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::array;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::cluster::{LogRow, Node, Nodes, Poll, Polled, Tail};
@@ -106,26 +105,6 @@ impl NodeStore for SqliteStore {
             u64::try_from(pruned).map_err(Error::internal)
         })
         .await
-    }
-}
-
-impl SqliteStore {
-    /// Runs a job that has an answer on the writer's thread, in a transaction.
-    async fn write_for<T: Send + 'static>(
-        &self,
-        mut run: impl FnMut(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let answer = Arc::new(Mutex::new(None));
-        let kept = answer.clone();
-        self.write(move |connection| {
-            // A job may be run again; its last run is the one that was committed.
-            let answer = run(connection)?;
-            *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-            Ok(None)
-        })
-        .await?;
-        let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        answer.ok_or_else(|| Error::internal("a job was committed without its answer"))
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the suite needs of a backend beside its store: what tables hold that no method reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_core::clock::Timestamp;
-use tenantry_core::ids::CredentialId;
+use tenantry_core::ids::{CredentialId, LeaseId};
 use tenantry_core::store::Store;
 
 /// A store that is empty at first, and a look at its tables.
@@ -17,6 +18,11 @@ pub(crate) trait Backend: Sync {
     fn change_log(&self, shard: u8) -> Vec<ChangeRow>;
     /// When a credential was last used.
     fn last_used(&self, credential: CredentialId) -> Option<Timestamp>;
+    /// Lets time pass for leases.
+    fn pass(&self, time: Duration);
+    /// The record of a lease's call: account, reference, status, duration, its five costs, when it
+    /// ended.
+    fn call_record(&self, lease: LeaseId) -> Option<Vec<String>>;
 }
 
 /// A row of the change log.

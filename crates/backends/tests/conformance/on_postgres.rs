@@ -3,10 +3,11 @@
 use crate::backend::{Backend, ChangeRow};
 use crate::support::NOW;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
 use tenantry_backends::testing::{Database, Row, Server, literal};
 use tenantry_core::clock::Timestamp;
-use tenantry_core::ids::CredentialId;
+use tenantry_core::ids::{AccountId, CredentialId, LeaseId};
 use tenantry_core::store::Store;
 
 /// A fresh store in a database of its own.
@@ -75,6 +76,31 @@ impl Backend for OnPostgres {
         let id = literal(credential.as_bytes());
         let rows = self.rows(&format!("SELECT last_used_at FROM credentials WHERE id = {id}"));
         rows[0].get::<_, Option<i64>>(0).map(Timestamp::from_micros)
+    }
+
+    /// Instead of the server's clock, the times of leases are moved.
+    fn pass(&self, time: Duration) {
+        let micros = time.as_micros();
+        let moved = self.database.execute(&format!(
+            "UPDATE leases SET acquired_at = acquired_at - {micros},
+                 expires_at = expires_at - {micros}, released_at = released_at - {micros}"
+        ));
+        moved.expect("moved");
+    }
+
+    fn call_record(&self, lease: LeaseId) -> Option<Vec<String>> {
+        let rows = self.rows(&format!(
+            "SELECT account_id, reference, status, duration::text, platform_cost::text,
+                 telephony_cost::text, synthesizer_costs, transcriber_costs, llm_costs,
+                 ended_at::text
+             FROM call_records WHERE lease_id = {}",
+            literal(lease.as_bytes())
+        ));
+        rows.first().map(|row| {
+            let account = AccountId::from_bytes(fixed(row, 0)).to_string();
+            let texts = (1..10).map(|column| row.get::<_, Option<String>>(column));
+            std::iter::once(account).chain(texts.map(Option::unwrap_or_default)).collect()
+        })
     }
 }
 

@@ -5,14 +5,16 @@ use crate::support::NOW;
 use rusqlite::{Connection, OptionalExtension};
 use std::future::Ready;
 use std::sync::Arc;
+use std::time::Duration;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
-use tenantry_core::clock::Timestamp;
-use tenantry_core::ids::CredentialId;
+use tenantry_core::clock::{ManualClock, Timestamp};
+use tenantry_core::ids::{AccountId, CredentialId, LeaseId};
 use tenantry_core::store::Store;
 
 /// A fresh store in a directory of its own.
 pub(crate) struct OnSqlite {
     store: Arc<SqliteStore>,
+    clock: Arc<ManualClock>,
     // Dropped last.
     _directory: tempfile::TempDir,
 }
@@ -20,9 +22,11 @@ pub(crate) struct OnSqlite {
 impl OnSqlite {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let options = SqliteOptions::new(directory.path(), NOW);
+        let clock = Arc::new(ManualClock::at(NOW));
+        let options =
+            SqliteOptions { clock: clock.clone(), ..SqliteOptions::new(directory.path(), NOW) };
         let store = Arc::new(SqliteStore::open(&options).expect("a store"));
-        Self { store, _directory: directory }
+        Self { store, clock, _directory: directory }
     }
 
     fn connect(&self) -> Connection {
@@ -86,6 +90,30 @@ impl Backend for OnSqlite {
             |row| row.get::<_, Option<i64>>(0),
         );
         micros.expect("a row").map(Timestamp::from_micros)
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    fn call_record(&self, lease: LeaseId) -> Option<Vec<String>> {
+        self.connect()
+            .query_row(
+                "SELECT account_id, reference, status, CAST(duration AS TEXT),
+                     CAST(platform_cost AS TEXT), CAST(telephony_cost AS TEXT), synthesizer_costs,
+                     transcriber_costs, llm_costs, CAST(ended_at AS TEXT)
+                 FROM call_records WHERE lease_id = ?1",
+                [lease.as_bytes()],
+                |row| {
+                    let account = AccountId::from_bytes(row.get(0)?).to_string();
+                    let texts = (1..10).map(|column| {
+                        Ok(row.get::<_, Option<String>>(column)?.unwrap_or_default())
+                    });
+                    std::iter::once(Ok(account)).chain(texts).collect()
+                },
+            )
+            .optional()
+            .expect("a row")
     }
 }
 

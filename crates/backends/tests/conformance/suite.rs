@@ -112,6 +112,25 @@ macro_rules! suite {
             health {
                 a_store_that_works_says_so
             }
+            given_calls {
+                limits_that_are_set_sum_up
+                many_accounts_take_together_or_not_at_all
+                a_limit_is_not_lowered_below_what_was_given
+                of_a_hundred_at_once_no_more_take_than_there_is
+            }
+            leases {
+                a_lease_reads_back
+                a_holder_is_found_with_the_account_above_it
+                both_caps_hold_at_once
+                what_has_ended_holds_nothing
+                a_renewed_lease_lasts_from_then_on
+                a_lease_is_given_back_once
+                a_call_is_recorded_once
+                the_same_request_has_the_same_lease
+                caps_of_a_record_that_was_changed_count_for_nothing
+                of_a_hundred_at_once_one_takes_the_last_slot
+                leases_that_ended_long_ago_are_forgotten
+            }
             leads {
                 a_lead_is_replaced_by_whoever_knows_it
             }

@@ -109,6 +109,7 @@ async fn a_row_that_points_at_nothing_is_found() {
         ("DELETE FROM accounts WHERE parent_id IS NULL", "accounts", 5),
         ("DELETE FROM accounts WHERE parent_id IS NOT NULL", "credentials", 1),
         ("DELETE FROM service_accounts", "credentials", 1),
+        ("UPDATE accounts SET given_concurrent_calls = 7 WHERE parent_id IS NULL", "accounts", 1),
         ("UPDATE credentials SET root_id = zeroblob(16) WHERE name = 'master'", "credentials", 1),
         (
             "UPDATE credentials SET superseded_by = zeroblob(16) WHERE name = 'master'",

@@ -6,6 +6,7 @@ mod corruption;
 mod damage;
 mod full;
 mod grouping;
+mod lease_clock;
 mod opening;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,7 +1,8 @@
 //! Creating a sub-account with its first key.
 
 use super::{
-    Account, AccountLimits, AccountStatus, Entitlement, Entitlements, NewPlacement, Profile,
+    Account, AccountLimits, AccountStatus, ConcurrentCalls, Entitlement, Entitlements,
+    NewPlacement, Profile,
 };
 use crate::Plane;
 use crate::actor::{Actor, Context, KeyActor};
@@ -115,8 +116,16 @@ impl Plane {
         let maker = self.account_maker(context).await?;
         let mut rows = Vec::with_capacity(new.len());
         let mut answers = Vec::with_capacity(new.len());
+        // As it stands now: who takes of it meanwhile makes the store refuse all of them.
+        let mut given = self.store.find_given_calls(maker.root.id).await?;
         for new in new {
+            let calls = new.limits.concurrent_calls;
+            if let Some(Err(error)) = calls.map(|calls| maker.root.limits.admit(calls, given)) {
+                answers.push(Err(error));
+                continue;
+            }
             answers.push(self.draft_account(context, &maker, new).map(|draft| {
+                given += u64::from(calls.map_or(0, ConcurrentCalls::get));
                 let Draft { account, key, secret, commit } = draft;
                 let created = CreatedAccount {
                     account: account.record().clone(),
@@ -172,7 +181,6 @@ impl Plane {
         if matches!(new.placement, NewPlacement::Dedicated(_)) {
             return Err(Error::NotImplemented("a database of the sub-account's own"));
         }
-        new.limits.concurrent_calls.map_or(Ok(()), |calls| root.limits.admit(calls))?;
         let now = self.clock.now();
         if new.key.expires_at.is_some_and(|expiry| expiry <= now) {
             return Err(Error::invalid("key.expires_at", Problem::NotInFuture));

@@ -1,5 +1,6 @@
 //! Accounts: root accounts (organizations) and their sub-accounts, one level deep.
 
+mod caps;
 mod change;
 mod create;
 mod find;
@@ -9,6 +10,7 @@ mod status;
 mod sub_accounts;
 mod update;
 
+pub use caps::LimitsInForce;
 pub use create::{CreatedAccount, FirstKey, NewAccount};
 pub use organizations::{CreatedOrganization, NewOrganization, OrganizationPage};
 pub use sub_accounts::{ListedSubAccount, SubAccount, SubAccountPage, SubAccountsAsked};
@@ -100,6 +102,16 @@ impl Account {
                 Ok(true)
             }
             AccountStatus::Active | AccountStatus::Suspended => Ok(false),
+        }
+    }
+
+    /// What a sub-account takes of its parent's concurrent calls: the limit that was set on it, until
+    /// it is closed. A default takes nothing.
+    #[must_use]
+    pub fn given_calls(&self) -> u32 {
+        match (self.parent, self.status, self.limits.concurrent_calls) {
+            (None, _, _) | (_, AccountStatus::Closed, _) | (_, _, None) => 0,
+            (Some(_), _, Some(calls)) => calls.get(),
         }
     }
 
@@ -318,21 +330,26 @@ impl AccountLimits {
             .unwrap_or(ConcurrentCalls(limits::CONCURRENT_CALLS_DEFAULT))
     }
 
-    /// Refuses a sub-account a limit that is above these limits of its root account. What other
-    /// sub-accounts were given is not looked at.
+    /// Refuses a sub-account a limit with which its root account, whose limits these are, would give
+    /// more than it has; `given` is what its other sub-accounts have.
     ///
     /// # Errors
     /// [`Error::ConcurrencyExceeded`].
-    pub(crate) fn admit(&self, requested: ConcurrentCalls) -> Result<(), Error> {
-        match self.concurrent_calls {
-            Some(own) if requested.get() > own.get() => Err(Error::ConcurrencyExceeded {
-                requested: requested.get(),
-                available: own.get(),
-                account_limit: own.get(),
-                given: 0,
-            }),
-            _ => Ok(()),
+    pub fn admit(&self, requested: ConcurrentCalls, given: u64) -> Result<(), Error> {
+        let Some(own) = self.concurrent_calls else {
+            return Ok(());
+        };
+        let given = u32::try_from(given).unwrap_or(u32::MAX);
+        let available = own.get().saturating_sub(given);
+        if requested.get() <= available {
+            return Ok(());
         }
+        Err(Error::ConcurrencyExceeded {
+            requested: requested.get(),
+            available,
+            account_limit: own.get(),
+            given,
+        })
     }
 }
 

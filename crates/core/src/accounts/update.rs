@@ -77,18 +77,11 @@ impl Plane {
         which: Which,
     ) -> Result<Account> {
         let root = context.actor.organization()?;
-        let above = match changes.concurrent_calls {
-            Some(calls) => Some((calls, self.organization(root).await?.limits)),
-            None => None,
-        };
         let change = |account: &mut Account, now: Timestamp| {
             which.require(account)?;
             context.actor.require(Right::AccountsWrite)?;
-            if let Some((calls, limits)) = &above {
+            if changes.concurrent_calls.is_some() {
                 context.actor.require_above(account.id)?;
-                if account.parent.is_some() {
-                    limits.admit(*calls)?;
-                }
             }
             if account.status == AccountStatus::Closed {
                 return Err(Error::Conflict(Conflict::Closed));

@@ -103,6 +103,7 @@ pub struct Secrets {
     row_key: hmac::Key,
     audit_key: hmac::Key,
     cursor_key: hmac::Key,
+    lease_key: hmac::Key,
     idempotency_key: hmac::Key,
     foreign_key: hmac::Key,
     value_key: aead::LessSafeKey,
@@ -122,6 +123,7 @@ impl Secrets {
             row_key: derive(&material.pepper, b"tenantry row seal v1"),
             audit_key: derive(&material.pepper, b"tenantry audit seal v1"),
             cursor_key: derive(&material.pepper, b"tenantry cursor v1"),
+            lease_key: derive(&material.pepper, b"tenantry lease id v1"),
             foreign_key: derive(&material.pepper, b"tenantry foreign key v1"),
             value_key: value_key(&material.key_encryption_key),
             idempotency_key: derive(&material.pepper, b"tenantry idempotency v1"),
@@ -155,6 +157,11 @@ impl Secrets {
     /// Authenticates the cursor of a list: HMAC-SHA-256 of what was written.
     pub(crate) fn cursor_mac(&self, writer: &MacWriter) -> [u8; 32] {
         mac(&self.cursor_key, writer)
+    }
+
+    /// Authenticates the id of a lease: HMAC-SHA-256 of what was written.
+    pub(crate) fn lease_mac(&self, writer: &MacWriter) -> [u8; 32] {
+        mac(&self.lease_key, writer)
     }
 
     /// Binds the links of the audit trail: HMAC-SHA-256 of what was written.

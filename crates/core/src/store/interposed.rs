@@ -11,9 +11,10 @@ use crate::cluster::{Nodes, Poll, Polled};
 use crate::commit::{Commit, Head, Replay};
 use crate::credentials::Credential;
 use crate::error::Result;
-use crate::ids::{AccountId, CredentialId, MemberId, RealmId, ServiceAccountId};
+use crate::ids::{AccountId, CredentialId, LeaseId, MemberId, RealmId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
 use crate::leads::{Lead, NodeId, Task};
+use crate::leases::{Acquired, CallRecord, HolderRows, InUse, Lease, LeaseTtl, NewLease, Released};
 use crate::members::Member;
 use crate::oauth::{ClientSettings, RevokedToken, SigningKey};
 use crate::page::Listed;
@@ -22,8 +23,8 @@ use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
-    ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, MemberStore, NewRows, NodeStore,
-    OAuthStore, RealmStore, ReplayStore, ServiceAccountStore,
+    ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, LeaseStore, MemberStore, NewRows,
+    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -101,6 +102,7 @@ interpose! {
         ) -> Listed<Account>;
         read list_sub_accounts(root: AccountId, skip: u32, limit: u32) -> Listed<Account>;
         change update_account(account: &Sealed<Account>, commit: Commit) -> Committed;
+        read find_given_calls(root: AccountId) -> u64;
     }
     AuditStore {
         change insert_audit_event(commit: Commit) -> Committed;
@@ -172,6 +174,19 @@ interpose! {
     LeadStore {
         read find_lead(task: Task) -> Option<Lead>;
         change save_lead(lead: &Lead, before: Option<&Lead>) -> ();
+    }
+    LeaseStore {
+        read find_holder(root: Option<AccountId>, id: AccountId) -> Option<HolderRows>;
+        change acquire_lease(new: &NewLease) -> Acquired;
+        read find_lease(root: Option<AccountId>, id: LeaseId) -> Option<Lease>;
+        change renew_lease(root: AccountId, id: LeaseId, ttl: LeaseTtl) -> Option<Lease>;
+        change release_lease(
+            root: AccountId,
+            id: LeaseId,
+            record: Option<&CallRecord>,
+        ) -> Released;
+        read count_leases(root: AccountId, account: AccountId) -> InUse;
+        read sweep_leases(below: LeaseId, kept: Duration, limit: u32) -> u64;
     }
     MemberStore {
         read find_member(root: AccountId, realm: &str, subject: &str) -> Option<Member>;

@@ -202,7 +202,8 @@ impl Plane {
             None => Scope::Plane,
         };
         let allowed = known.grants().has(Right::KeysVerify);
-        Ok(Some(Verifier { scope, allowed, asks: Some(known.id) }))
+        let leases = known.grants().has(Right::LeasesWrite);
+        Ok(Some(Verifier { scope, allowed, leases, asks: Some(known.id) }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verdict: the codes, and the order in which their rules are looked at.
 
 use super::known::{Known, Standing, State};
+use super::lease::Concurrency;
 use crate::clock::Timestamp;
 use crate::permissions::Permission;
 use std::net::IpAddr;
@@ -28,13 +29,15 @@ pub enum Code {
     IpNotAllowed,
     /// Lacks a permission that was asked for.
     InsufficientPermissions,
+    /// Every concurrent call that its account may have is in progress.
+    ConcurrencyExceeded,
     /// Yes.
     Valid,
 }
 
 impl Code {
     /// Every code, in the order of the variants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Malformed,
         Self::NotFound,
         Self::AccountProvisioning,
@@ -45,6 +48,7 @@ impl Code {
         Self::AccountClosed,
         Self::IpNotAllowed,
         Self::InsufficientPermissions,
+        Self::ConcurrencyExceeded,
         Self::Valid,
     ];
 
@@ -62,6 +66,7 @@ impl Code {
             Self::AccountClosed => "ACCOUNT_CLOSED",
             Self::IpNotAllowed => "IP_NOT_ALLOWED",
             Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::ConcurrencyExceeded => "CONCURRENCY_EXCEEDED",
             Self::Valid => "VALID",
         }
     }
@@ -74,15 +79,17 @@ pub struct Verdict {
     pub code: Code,
     /// The credential, where there is one in the caller's tree.
     pub known: Option<Known>,
+    /// The calls of its account, where a lease was asked for and all else was well.
+    pub concurrency: Option<Box<Concurrency>>,
 }
 
 impl Verdict {
     pub(super) const fn unknown(code: Code) -> Self {
-        Self { code, known: None }
+        Self { code, known: None, concurrency: None }
     }
 
     pub(super) const fn known(code: Code, known: Known) -> Self {
-        Self { code, known: Some(known) }
+        Self { code, known: Some(known), concurrency: None }
     }
 }
 

@@ -11,6 +11,7 @@ mod foreign;
 mod history;
 mod judge;
 mod known;
+mod lease;
 mod misses;
 mod tally;
 mod tokens;
@@ -21,7 +22,10 @@ pub(crate) use clients::{Hold, KnownClient};
 pub(crate) use foreign::Foreign;
 pub(crate) use history::Broken;
 pub use judge::{Code, Verdict};
+pub(crate) use known::Standing;
 pub use known::{Kind, Known, Slot};
+pub use lease::Concurrency;
+pub(crate) use lease::code_of;
 pub use misses::{Budget, network};
 pub(crate) use misses::{Misses, Source};
 pub(crate) use tally::Tally;
@@ -76,6 +80,8 @@ impl std::fmt::Debug for Asked<'_> {
 pub struct Verifier {
     scope: Scope,
     allowed: bool,
+    /// Whether they may take leases, too.
+    leases: bool,
     /// Who asks, by their key's id; the operator has none.
     asks: Option<CredentialId>,
 }
@@ -88,14 +94,12 @@ impl Verifier {
             Some(id) => Scope::Account { account: id, root: id },
             None => Scope::Plane,
         };
-        Self { scope, allowed: true, asks: None }
+        Self { scope, allowed: true, leases: true, asks: None }
     }
 
     /// A client that asks in its own name.
     pub(crate) fn of_client(scope: Scope, client: ServiceAccountId) -> Self {
-        // Of clients and keys no two have the same id.
-        let asks = Some(CredentialId::from_bytes(*client.as_bytes()));
-        Self { scope, allowed: true, asks }
+        Self { scope, allowed: true, leases: false, asks: Some(asks_as(client)) }
     }
 
     /// Whether they may ask at all.
@@ -103,6 +107,11 @@ impl Verifier {
     pub const fn may_verify(&self) -> bool {
         self.allowed
     }
+}
+
+/// A client as one who asks: of clients and keys no two have the same id.
+fn asks_as(client: ServiceAccountId) -> CredentialId {
+    CredentialId::from_bytes(*client.as_bytes())
 }
 
 /// What a forged or damaged row says is nothing: it has raised its alarm, and to the caller what

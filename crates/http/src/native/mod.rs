@@ -8,6 +8,8 @@ pub(crate) mod client_keys;
 mod effective;
 pub(crate) mod import;
 pub(crate) mod keys;
+pub(crate) mod leases;
+pub(crate) mod limits;
 pub(crate) mod problem;
 pub(crate) mod realms;
 pub(crate) mod service_accounts;
@@ -27,12 +29,29 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Re
 
 /// As [`decode`], for what has permissions that are the caller's to choose.
 pub(crate) fn decode_grantee<'a, T: Deserialize<'a>>(body: &'a JsonBody) -> Result<T, Refusal> {
-    let mut violations = body::server_set(&body.value, "");
-    violations.retain(|violation| violation.field != "permissions");
+    decode_but(body, &["permissions"])
+}
+
+/// As [`decode`], where some members that mostly only the server sets are the caller's to name.
+pub(crate) fn decode_but<'a, T: Deserialize<'a>>(
+    body: &'a JsonBody,
+    callers: &[&str],
+) -> Result<T, Refusal> {
+    Ok(decode_value_but(&body.value, &body.bytes, callers)?)
+}
+
+/// As [`decode_but`], for a value and the text that it was read from.
+pub(crate) fn decode_value_but<'a, T: Deserialize<'a>>(
+    value: &Json,
+    text: &'a [u8],
+    callers: &[&str],
+) -> Result<T, Error> {
+    let mut violations = body::server_set(value, "");
+    violations.retain(|violation| !callers.contains(&&*violation.field));
     if !violations.is_empty() {
-        return Err(Error::Invalid(violations).into());
+        return Err(Error::Invalid(violations));
     }
-    typed(body)
+    typed_value(value, text)
 }
 
 /// As [`decode`], for a value and the text that it was read from.

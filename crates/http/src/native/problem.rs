@@ -20,10 +20,27 @@ pub(crate) fn render(refusal: &Refusal) -> Response {
 
 /// What the document of a refusal by the rules says.
 pub(crate) fn of(error: &Error) -> (StatusCode, Problem) {
-    match error {
-        Error::Invalid(violations) => document(describe_core(error), violations),
-        error => document(describe_core(error), &[]),
+    let violations = match error {
+        Error::Invalid(violations) => &violations[..],
+        _ => &[],
+    };
+    let (status, mut problem) = document(describe_core(error), violations);
+    let of_calls = match *error {
+        Error::CallsExceeded { limit, in_use } => {
+            Some((1, limit.saturating_sub(in_use), limit, in_use))
+        }
+        Error::ConcurrencyExceeded { requested, available, account_limit, given } => {
+            Some((requested, available, account_limit, given))
+        }
+        _ => None,
+    };
+    if let Some((requested, available, limit, in_use)) = of_calls {
+        problem.requested = Some(requested);
+        problem.available = Some(available);
+        problem.account_limit = Some(limit);
+        problem.in_use = Some(in_use);
     }
+    (status, problem)
 }
 
 type Description = (StatusCode, &'static str, String);
@@ -37,6 +54,10 @@ fn document(description: Description, violations: &[Violation]) -> (StatusCode, 
         code: code.to_owned(),
         detail,
         errors: violations.iter().map(field_problem).collect(),
+        requested: None,
+        available: None,
+        account_limit: None,
+        in_use: None,
     };
     (status, problem)
 }
@@ -45,10 +66,11 @@ fn field_problem(violation: &Violation) -> FieldProblem {
     FieldProblem { pointer: pointer(&violation.field), detail: violation.problem.to_string() }
 }
 
-/// Domain names are the API's own names, save two.
+/// Domain names are the API's own names, save three.
 fn pointer(field: &str) -> String {
     let field = match field {
         "limits.concurrent_calls" => "limits.concurrency",
+        "limits.sub_account_concurrent_calls" => "sub_account_concurrency",
         "ttl" => "ttl_seconds",
         field => field,
     };
@@ -132,6 +154,8 @@ fn describe_core(error: &Error) -> Description {
         Error::SecretAlreadyDelivered { .. } => (StatusCode::CONFLICT, "secret_already_delivered"),
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
         Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, "concurrency_exceeded"),
+        Error::CallsExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "concurrency_exceeded"),
+        Error::LeaseEnded => (StatusCode::GONE, "lease_ended"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
@@ -161,6 +185,7 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::OperatorOnly => "operator_only",
         Denial::OwnAccount => "own_account",
         Denial::OrganizationsOwn => "organization_only",
+        Denial::CredentialRefused(_) => "credential_refused",
         Denial::NoOrganization => "no_organization",
         Denial::ClientGeneratedId => "client_generated_id",
     }
@@ -172,6 +197,8 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::Taken => "taken",
         Conflict::AlreadyInitialized => "already_initialized",
         Conflict::Closed => "account_closed",
+        Conflict::Suspended => "account_suspended",
+        Conflict::GivenAway => "concurrency_given_away",
         Conflict::Provisioning => "account_provisioning",
         Conflict::NotActive => "organization_not_active",
         Conflict::IdempotencyKeyReused => "idempotency_key_reused",

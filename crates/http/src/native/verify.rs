@@ -2,6 +2,7 @@
 //!
 //! The hot path. [`answer`] is what the router mounts and what the short-cut in front of it calls.
 
+use super::leases::{decode_wanted, encode_lease};
 use crate::app::{AppState, Peer};
 use crate::body::{self, RequestBody};
 use crate::caller;
@@ -11,14 +12,17 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
-use tenantry_api::keys as api;
+use tenantry_api::{keys as api, leases};
 use tenantry_core::error::{Error, Problem};
+use tenantry_core::json::{self, Json};
+use tenantry_core::leases::WantedLease;
 use tenantry_core::limits;
 use tenantry_core::permissions::Permission;
-use tenantry_core::verify::{Asked, Code, Kind, Known, Question, Verdict};
+use tenantry_core::verify::{Asked, Code, Concurrency, Kind, Known, Question, Verdict, Verifier};
 
 /// The route of [`answer`], for the short-cut.
 pub(crate) const PATH: &str = "/v1/keys/verify";
@@ -64,9 +68,32 @@ async fn decide(
     } else {
         let body = body::JsonBody::from_bytes(bytes)?;
         let asked = Decoded::new(super::typed(&body)?)?;
-        state.plane.verify(verifier, &asked.question()?).await?
+        if asked.lease.is_none() {
+            state.plane.verify(verifier, &asked.question()?).await?
+        } else {
+            drop(asked);
+            with_lease(state, verifier, body).await?
+        }
     };
     encode(&verdict)
+}
+
+/// Answers a question with a lease, which changes something: a client that hangs up drops only the
+/// wait.
+async fn with_lease(
+    state: &AppState,
+    verifier: Verifier,
+    body: body::JsonBody,
+) -> Result<Verdict, Refusal> {
+    let plane = state.plane.clone();
+    let change = async move {
+        let asked = Decoded::new(super::typed(&body)?)?;
+        let Some(wanted) = &asked.lease else {
+            return Err(Error::internal("a lease was asked for and is not any more").into());
+        };
+        Ok(plane.verify_with_lease(verifier, &asked.question()?, wanted).await?)
+    };
+    state.change(change).await?
 }
 
 /// The key of a body that is `{"key":"…"}` and nothing else, without a parser: no key has a
@@ -82,6 +109,7 @@ struct Decoded<'a> {
     asked: api::Verify<'a>,
     permissions: Vec<Permission>,
     address: Option<IpAddr>,
+    lease: Option<WantedLease>,
 }
 
 impl<'a> Decoded<'a> {
@@ -89,11 +117,9 @@ impl<'a> Decoded<'a> {
         let permissions = decode_permissions(asked.permissions.as_deref().unwrap_or_default())?;
         let address = asked.ip.as_deref().map(str::parse).transpose();
         let address = address.map_err(|_| Error::invalid("ip", Problem::Malformed))?;
-        if asked.lease.is_some_and(|lease| lease.get() != "null") {
-            // Ignoring it would let the caller believe that a slot is taken.
-            return Err(Error::NotImplemented("leases"));
-        }
-        Ok(Self { asked, permissions, address })
+        let lease =
+            asked.lease.filter(|lease| lease.get() != "null").map(decode_lease).transpose()?;
+        Ok(Self { asked, permissions, address, lease })
     }
 
     fn question(&self) -> Result<Question<'_>, Error> {
@@ -114,6 +140,27 @@ impl<'a> Decoded<'a> {
         };
         Ok(Question { credential, permissions: &self.permissions, address: self.address })
     }
+}
+
+/// The lease that is asked for; what is wrong with it is told below the member's name.
+fn decode_lease(lease: &RawValue) -> Result<WantedLease, Error> {
+    let text = lease.get().as_bytes();
+    let value = json::parse(text).map_err(|problem| Error::Malformed(problem.text()))?;
+    if !matches!(value, Json::Object(_)) {
+        return Err(Error::invalid("lease", Problem::WrongType("an object")));
+    }
+    let wanted = super::typed_value(&value, text).and_then(|wanted: leases::WantedLease| {
+        decode_wanted(wanted.ttl_seconds, wanted.request_id, wanted.reference)
+    });
+    wanted.map_err(|error| match error {
+        Error::Invalid(mut violations) => {
+            for violation in &mut violations {
+                violation.field = format!("lease.{}", violation.field).into();
+            }
+            Error::Invalid(violations)
+        }
+        error => error,
+    })
 }
 
 fn decode_permissions(texts: &[String]) -> Result<Vec<Permission>, Error> {
@@ -152,9 +199,13 @@ fn write(verdict: &Verdict, out: &mut Vec<u8>) -> Result<(), Refusal> {
         None => out.extend_from_slice(
             b"\",\"kind\":null,\"key_id\":null,\"account_id\":null,\"account_uuid\":null,\
               \"parent_id\":null,\"name\":null,\"permissions\":[],\"expires_at\":null,\
-              \"metadata\":null}",
+              \"metadata\":null",
         ),
     }
+    if let Some(concurrency) = &verdict.concurrency {
+        encode_concurrency(concurrency, out)?;
+    }
+    out.push(b'}');
     Ok(())
 }
 
@@ -224,7 +275,22 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend_from_slice(b",\"audience\":");
         serde_json::to_writer(&mut *out, &token.audience).map_err(Error::internal)?;
     }
-    out.push(b'}');
+    Ok(())
+}
+
+/// What is rare enough to be left to the library.
+fn encode_concurrency(concurrency: &Concurrency, out: &mut Vec<u8>) -> Result<(), Error> {
+    let Concurrency { limit, in_use, lease } = concurrency;
+    let (limit, in_use) = (*limit, *in_use);
+    let limits =
+        leases::VerifiedLimits { concurrency: leases::VerifiedConcurrency { limit, in_use } };
+    out.extend_from_slice(b",\"limits\":");
+    serde_json::to_writer(&mut *out, &limits).map_err(Error::internal)?;
+    if let Some(lease) = lease {
+        out.extend_from_slice(b",\"lease\":");
+        let lease = encode_lease(lease, in_use, limit)?;
+        serde_json::to_writer(&mut *out, &lease).map_err(Error::internal)?;
+    }
     Ok(())
 }
 

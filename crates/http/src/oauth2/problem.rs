@@ -93,8 +93,11 @@ fn describe_core(error: &Error) -> Description {
         Error::Conflict(_)
         | Error::SecretAlreadyDelivered { .. }
         | Error::LimitReached { .. }
+        | Error::LeaseEnded
         | Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, INVALID_REQUEST),
-        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE),
+        Error::RateLimited { .. } | Error::CallsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE)
+        }
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, INVALID_REQUEST),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error"),
         Error::Unavailable(_) | Error::OutcomeUnknown(_) => {

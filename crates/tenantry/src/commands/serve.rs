@@ -215,6 +215,7 @@ fn chores(plane: &Arc<Plane>) -> JoinSet<()> {
     chores.spawn(probe_writes(plane.clone()));
     chores.spawn(sweep(plane.clone()));
     chores.spawn(tokens::keep(plane.clone()));
+    chores.spawn(sweep_leases(plane.clone()));
     chores
 }
 
@@ -266,6 +267,26 @@ async fn sweep(plane: Arc<Plane>) {
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the change log was not pruned");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Forgets leases that ended long ago, for as long as the server runs.
+async fn sweep_leases(plane: Arc<Plane>) {
+    let mut every = tokio::time::interval(limits::LEASE_SWEEP_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        // In parts, so that no writer waits long.
+        loop {
+            match plane.sweep_leases().await {
+                Ok(rows) if rows >= limits::LEASE_SWEEP_MAX.into() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "leases were not swept");
                     break;
                 }
             }

@@ -20,6 +20,8 @@ mod input;
 mod json_api;
 mod key_rights;
 mod keys;
+mod leases;
+mod limits;
 mod matrix;
 mod members;
 mod misses;

@@ -203,7 +203,7 @@ async fn a_patch_changes_name_and_concurrent_calls() {
 #[tokio::test]
 async fn a_sub_account_gets_no_more_calls_than_its_organization_has() {
     let app = TestApp::start().await;
-    let made = create(&app, json!({ "name": "s", "allow_concurrent_calls": 50 })).await;
+    let made = create(&app, json!({ "name": "s", "allow_concurrent_calls": 15 })).await;
     cap_organization(&app, 20).await;
     let path = format!("/sub-accounts/{}", made.text_at("/id"));
     let allow = async |calls: u32| {
@@ -216,10 +216,15 @@ async fn a_sub_account_gets_no_more_calls_than_its_organization_has() {
     assert_eq!((reply.refusal().0, &reply.json), (400, &expected));
     let body = json!({ "name": "t", "allow_concurrent_calls": 21 });
     let reply = app.owner().post("/sub-accounts/create", body).await;
+    let expected = json!({ "message": "Concurrency limit exceeded", "details": {
+        "requested": 21, "available": 0, "account_limit": 20, "subaccount_usage": 20 } });
     assert_eq!((reply.refusal().0, &reply.json), (400, &expected));
     let body = json!({ "name": "t", "limits": { "concurrency": 21 } });
     let reply = app.owner().post("/v1/accounts", body).await;
     assert_eq!((reply.refusal().0, &reply.json["code"]), (409, &json!("concurrency_exceeded")));
+    // What is closed is given back.
+    assert_eq!(app.owner().delete(&path).await.status, 200);
+    create(&app, json!({ "name": "u", "allow_concurrent_calls": 5 })).await;
     // A default never refuses a create.
     cap_organization(&app, 5).await;
     create(&app, json!({ "name": "by default" })).await;

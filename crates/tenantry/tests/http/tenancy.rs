@@ -13,12 +13,13 @@ fn bytes(reply: &Reply) -> (u16, String, String) {
 }
 
 /// The ids that a route's `{id}` may be, by the path before it.
-fn other(path: &str, account: &str, key: &str, realm: &str) -> String {
+fn other(path: &str, account: &str, key: &str, (lease, realm): (&str, &str)) -> String {
     match path {
         path if path.starts_with("/v1/accounts/") => account.to_owned(),
         path if path.starts_with("/v1/keys/") => key.to_owned(),
         path if path.starts_with("/api/v1/api_keys/") => key.to_owned(),
         path if path.starts_with("/v1/realms/") => realm.to_owned(),
+        path if path.starts_with("/v1/leases/") => lease.to_owned(),
         path if path.starts_with("/sub-accounts/") => {
             AccountId::parse_native(account).expect("an id").to_uuid()
         }
@@ -37,6 +38,8 @@ async fn case_37_another_organizations_things_are_not_there() {
     let unknown_realm = "rlm_1C9EVhR5Tth8cTGEFr9hz6";
     let their_realm = app.bearer(&foreign.key).post("/v1/realms", realm_body("theirs")).await;
     let their_realm = their_realm.text_at("/id");
+    let unknown_lease = "lea_1C9EVhR5Tth8cTGEFr9hz6";
+    let leases = [app.lease(&theirs.id).await, app.lease(&foreign.account_id).await];
     // Service accounts have a test of their own below.
     let with_id = ROUTES.iter().filter(|route| {
         route.access == Access::Key
@@ -56,12 +59,13 @@ async fn case_37_another_organizations_things_are_not_there() {
             let body = if route.family == Family::Accounts { "" } else { body };
             app.bearer(caller).send(route.method.clone(), &path, body.into()).await
         };
-        let unknown = other(route.path, unknown_account, unknown_key, unknown_realm);
+        let unknown =
+            other(route.path, unknown_account, unknown_key, (unknown_lease, unknown_realm));
         let master_of_theirs = app.bearer(&foreign.key).get("/v1/whoami").await;
         let master_key = master_of_theirs.text_at("/key_id").to_owned();
         let targets = [
-            other(route.path, &theirs.id, &theirs.key_id, their_realm),
-            other(route.path, &foreign.account_id, &master_key, their_realm),
+            other(route.path, &theirs.id, &theirs.key_id, (&leases[0], their_realm)),
+            other(route.path, &foreign.account_id, &master_key, (&leases[1], their_realm)),
         ];
         for caller in [&app.organization.key, &ours.key] {
             let expected = bytes(&send(caller, &unknown).await);
@@ -77,10 +81,12 @@ async fn case_37_another_organizations_things_are_not_there() {
     for changed in [
         "SELECT count(*) FROM credentials WHERE status <> 'active' OR version <> 1",
         "SELECT count(*) FROM accounts WHERE status <> 'active' OR version <> 1",
+        "SELECT count(*) FROM leases WHERE released_at IS NOT NULL OR expires_at <> acquired_at + ttl",
     ] {
         assert_eq!(app.count(changed), 0, "{changed}");
     }
-    assert_eq!(app.count("SELECT count(*) FROM credentials"), 4);
+    let keys = "SELECT count(*) FROM credentials WHERE kind = 'api_key'";
+    assert_eq!(app.count(keys), 4);
 }
 
 #[tokio::test]

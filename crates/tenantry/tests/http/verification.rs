@@ -233,6 +233,8 @@ async fn the_reply_is_what_the_apis_struct_prints() {
             audience: reply.json["audience"].as_array().map(|list| {
                 list.iter().map(|one| one.as_str().expect("a text").to_owned()).collect()
             }),
+            limits: None,
+            lease: None,
         };
         assert_eq!(serde_json::to_string(&verdict).expect("JSON"), reply.text, "{question}");
         assert_eq!(reply.header("content-type"), "application/json");
@@ -442,7 +444,11 @@ async fn a_question_that_is_not_understood_is_an_error_and_no_verdict() {
         (json!({ "key": "x", "ip": "1.2.3" }), 422, "/ip"),
         (json!({ "key": "x", "client_id": "y" }), 400, ""),
         (json!([]), 400, ""),
-        (json!({ "key": "x", "lease": { "ttl_seconds": 30 } }), 501, ""),
+        (json!({ "key": "x", "lease": {} }), 422, "/lease/ttl_seconds"),
+        (json!({ "key": "x", "lease": { "ttl_seconds": 4 } }), 422, "/lease/ttl_seconds"),
+        (json!({ "key": "x", "lease": { "ttl_seconds": "30" } }), 422, "/lease/ttl_seconds"),
+        (json!({ "key": "x", "lease": true }), 422, "/lease"),
+        (json!({ "key": "x", "lease": [30] }), 422, "/lease"),
     ] {
         let reply = app.owner().post("/v1/keys/verify", body.clone()).await;
         assert_eq!(reply.refusal().0, status, "{body} {}", reply.text);

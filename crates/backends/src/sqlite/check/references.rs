@@ -14,7 +14,7 @@ struct Rule {
     sql: &'static str,
 }
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     Rule {
         table: "accounts",
         problem: "its parent does not exist",
@@ -28,6 +28,15 @@ const RULES: [Rule; 7] = [
         print_id: |id| AccountId::from_bytes(id).to_string(),
         sql: "SELECT child.id FROM accounts AS child JOIN accounts AS parent
               ON parent.id = child.parent_id WHERE parent.parent_id IS NOT NULL",
+    },
+    Rule {
+        table: "accounts",
+        problem: "what its sub-accounts were given is not their sum",
+        print_id: |id| AccountId::from_bytes(id).to_string(),
+        sql: "SELECT id FROM accounts AS root WHERE parent_id IS NULL
+              AND given_concurrent_calls <> (
+                  SELECT coalesce(sum(concurrent_calls), 0) FROM accounts
+                  WHERE parent_id = root.id AND status <> 'closed')",
     },
     Rule {
         table: "members",

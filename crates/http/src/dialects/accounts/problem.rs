@@ -180,6 +180,10 @@ fn describe_core(error: &Error) -> Description {
         Error::ConcurrencyExceeded { .. } => {
             (StatusCode::CONFLICT, "concurrency_exceeded", "Limit exceeded")
         }
+        Error::CallsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "concurrency_exceeded", "Limit exceeded")
+        }
+        Error::LeaseEnded => (StatusCode::GONE, "lease_ended", "Gone"),
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
         }

@@ -108,6 +108,10 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::LimitReached { .. } | Error::ConcurrencyExceeded { .. } => {
             (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED")
         }
+        Error::CallsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Limit reached", "LIMIT_REACHED")
+        }
+        Error::LeaseEnded => (StatusCode::GONE, "Gone", "INVALID_REQUEST"),
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", "RATE_LIMITED")
         }

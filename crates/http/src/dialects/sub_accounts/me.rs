@@ -35,7 +35,7 @@ struct Concurrency {
     /// Null where nothing caps the account.
     #[schema(required)]
     max: Option<u32>,
-    /// Calls are counted by their leases, of which there are none yet.
+    /// Those in progress: of the account, and of a root account in its tree.
     current: u32,
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn me(
         wallet: None,
         concurrency: Concurrency {
             max: caller.concurrent_calls.map(ConcurrentCalls::get),
-            current: 0,
+            current: caller.in_progress,
         },
     };
     Ok(reply::json(StatusCode::OK, reply::JSON, &me))

@@ -108,6 +108,10 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         Error::ConcurrencyExceeded { .. } => {
             (StatusCode::BAD_REQUEST, "Concurrency limit exceeded")
         }
+        Error::CallsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Concurrency limit exceeded")
+        }
+        Error::LeaseEnded => (StatusCode::GONE, "The lease has ended"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "A separate database is not available yet")
@@ -136,6 +140,7 @@ const fn denied(denial: &Denial) -> &'static str {
         | Denial::OwnAccount
         | Denial::OperatorOnly
         | Denial::OrganizationsOwn
+        | Denial::CredentialRefused(_)
         | Denial::NoOrganization
         | Denial::ClientGeneratedId => "Insufficient permissions",
     }

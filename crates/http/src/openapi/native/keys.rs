@@ -7,6 +7,7 @@ use crate::reply::JSON;
 use tenantry_api::keys::{
     CreateKey, Effective, ImportKeys, ImportedKeys, Key, RotateKey, RotatedKey, UpdateKey, Verdict,
 };
+use tenantry_api::leases::WantedLease;
 use utoipa::ToSchema;
 use utoipa::openapi::path::HttpMethod::{Delete, Get, Patch, Post};
 
@@ -52,6 +53,8 @@ struct Asked {
     /// Where the request came from.
     #[schema(schema_with = address, required = false)]
     ip: (),
+    /// Takes a slot for a concurrent call too, where all else is well.
+    lease: Option<WantedLease>,
 }
 
 pub(super) fn describe(part: &mut Part) {
@@ -68,7 +71,11 @@ fn verification(part: &mut Part) {
         )
         .takes::<Verify>(JSON)
         .gives::<Verdict<'_>>(200, JSON, "The verdict")
-        .refuses(&[(501, "A `lease` is asked for too, which is not served yet")])
+        .refuses(&[
+            (409, "Others changed the account all the while; with a `lease`"),
+            (410, "The lease of this `request_id` has ended"),
+            (507, "The store has no room left; with a `lease`"),
+        ])
     });
     part.call(
         Post,

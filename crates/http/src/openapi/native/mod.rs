@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod keys;
+mod leases;
 mod others;
 mod realms;
 mod service_accounts;
@@ -20,6 +21,7 @@ pub(super) fn describe() -> Part {
     let mut part = Part::new::<Problem>("native", about, "application/problem+json", 422);
     accounts::describe(&mut part);
     keys::describe(&mut part);
+    leases::describe(&mut part);
     service_accounts::describe(&mut part);
     realms::describe(&mut part);
     audit::describe(&mut part);

@@ -127,7 +127,7 @@ impl TestApp {
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(START)));
-        let (store, database) = open(&settings, dir.path(), clock.now()).await;
+        let (store, database) = open(&settings, dir.path(), &clock).await;
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, settings.realms);
@@ -194,9 +194,16 @@ impl TestApp {
         self.app.readiness().set_draining();
     }
 
-    /// Moves time on.
+    /// Moves time on. Leases on PostgreSQL live by its server's clock: they are moved back instead.
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+        if self.is_shared() {
+            let micros = seconds * 1_000_000;
+            self.edit(&format!(
+                "UPDATE leases SET acquired_at = acquired_at - {micros},
+                     expires_at = expires_at - {micros}, released_at = released_at - {micros}"
+            ));
+        }
     }
 
     /// Nobody.
@@ -255,6 +262,14 @@ impl TestApp {
         }
     }
 
+    /// The id of a new lease of an account, for a minute.
+    pub(crate) async fn lease(&self, account: &str) -> String {
+        let body = json!({ "account_id": account, "ttl_seconds": 60 });
+        let reply = self.platform().await.post("/v1/leases", body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+        reply.text_at("/id").to_owned()
+    }
+
     /// An admin JWT of the `local` realm.
     pub(crate) async fn token(&self, tenant: &str, role: &str) -> String {
         let body = json!({ "tenant": tenant, "role": role, "ttl_seconds": 600 });
@@ -279,7 +294,12 @@ impl TestApp {
 
 /// A store of its own: in `directory`, or where the environment says so a database of the server that
 /// tests share.
-async fn open(settings: &Settings, directory: &Path, now: Timestamp) -> (Arc<dyn Store>, Database) {
+async fn open(
+    settings: &Settings,
+    directory: &Path,
+    clock: &Arc<ManualClock>,
+) -> (Arc<dyn Store>, Database) {
+    let now = clock.now();
     if std::env::var_os("TENANTRY_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
         let server =
             Server::shared().expect("PostgreSQL, since TENANTRY_TEST_DATABASE asks for it");
@@ -290,6 +310,7 @@ async fn open(settings: &Settings, directory: &Path, now: Timestamp) -> (Arc<dyn
     }
     let options = SqliteOptions {
         size_max_bytes: settings.database_bytes_max,
+        clock: clock.clone(),
         ..SqliteOptions::new(directory, now)
     };
     let store = SqliteStore::open(&options).expect("a store");
@@ -347,6 +368,10 @@ impl Client<'_> {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.send(Method::POST, path, body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
+        self.send(Method::PUT, path, body.to_string().into_bytes()).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Reply {
