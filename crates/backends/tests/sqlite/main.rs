@@ -6,7 +6,10 @@ mod corruption;
 mod damage;
 mod full;
 mod grouping;
+#[path = "../support/history.rs"]
+mod history;
 mod lease_clock;
+mod lease_storm;
 mod opening;
 #[path = "../support/mod.rs"]
 mod support;

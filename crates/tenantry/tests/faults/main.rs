@@ -8,7 +8,10 @@ mod canary;
 mod crowd;
 mod cut;
 mod full;
+#[path = "../../../backends/tests/support/history.rs"]
+mod history;
 mod kill;
+mod leases;
 mod panics;
 mod power;
 mod restore;
