@@ -9,11 +9,22 @@ use crate::process::{self, cargo};
 use crate::test::Tools;
 
 /// The tests' modules, of one node.
-const NAMES: [&str; 10] =
-    ["kill", "cut", "power", "sync", "full", "starved", "crowd", "canary", "panics", "restore"];
+const NAMES: [&str; 11] = [
+    "kill", "cut", "power", "sync", "full", "starved", "crowd", "canary", "panics", "restore",
+    "leases",
+];
 /// Those of nodes on PostgreSQL.
-const ROLLING: [&str; 8] =
-    ["killed", "unanswered", "slow", "storm", "migrating", "balanced", "poison", "management"];
+const ROLLING: [&str; 9] = [
+    "killed",
+    "unanswered",
+    "slow",
+    "storm",
+    "migrating",
+    "balanced",
+    "poison",
+    "management",
+    "calls",
+];
 /// How often each of the latter is made in the long form.
 const REPEATS_LONG: &str = "50";
 /// Kills of the long form.

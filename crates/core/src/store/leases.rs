@@ -6,8 +6,9 @@ use crate::leases::{Acquired, CallRecord, HolderRows, InUse, Lease, LeaseTtl, Ne
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Leases, which live by the store's own clock: one that setting the time of day does not move, read
-/// after the root account's other changes of leases are locked out.
+/// Leases, which live by the store's own clock and by no node's: of SQLite one that setting the time of
+/// day does not move, of PostgreSQL its server's. It is read after the root account's other changes of
+/// leases are locked out.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
     /// Looks an account up with the one above it, both of one instant: of `root`'s tree, or of every

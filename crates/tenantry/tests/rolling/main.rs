@@ -7,6 +7,9 @@
 //! was seen to. Short forms run here; `cargo xtask faults NAME --long` runs the long ones.
 
 mod balanced;
+mod calls;
+#[path = "../../../backends/tests/support/history.rs"]
+mod history;
 mod killed;
 mod management;
 mod migrating;
