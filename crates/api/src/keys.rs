@@ -1,6 +1,7 @@
 //! Keys and verification.
 
 use crate::accounts::Account;
+use crate::limits::{KeyLimits, NewKeyLimits, UpdateKeyLimits};
 use crate::patch::Patch;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct CreateKey<'a> {
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<&'a RawValue>,
+    /// What it is limited to, beside its account.
+    pub limits: Option<NewKeyLimits>,
 }
 
 /// Body of `PATCH /v1/keys/{id}`.
@@ -67,6 +70,10 @@ pub struct UpdateKey<'a> {
     #[serde(default, borrow)]
     #[schema(value_type = Option<Object>)]
     pub metadata: Patch<&'a RawValue>,
+    /// What it is limited to, each by itself; null for nothing.
+    #[serde(default)]
+    #[schema(value_type = Option<UpdateKeyLimits>)]
+    pub limits: Patch<UpdateKeyLimits>,
 }
 
 /// Body of `POST /v1/keys/{id}/rotate`.
@@ -101,6 +108,8 @@ pub struct Key<'a> {
     pub metadata: &'a RawValue,
     /// `active`, `disabled` or `revoked`.
     pub status: &'static str,
+    /// What it is limited to, beside its account.
+    pub limits: KeyLimits,
     /// When it ends.
     #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
@@ -165,6 +174,8 @@ pub struct Verify<'a> {
     pub permissions: Option<Vec<String>>,
     /// Where the request came from.
     pub ip: Option<String>,
+    /// How often it counts in rates and uses, 1 to 1,000,000; once unless given.
+    pub cost: Option<i64>,
     /// Asks for a lease too.
     #[serde(borrow)]
     pub lease: Option<&'a RawValue>,
@@ -215,9 +226,9 @@ pub struct Verdict<'a> {
     /// Whom an access token is for: whoever was shown it has to find themselves here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<Vec<String>>,
-    /// Limits that were looked at, where a lease was asked for.
+    /// Limits that were looked at, where there are some or a lease was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub limits: Option<crate::leases::VerifiedLimits>,
+    pub limits: Option<crate::limits::VerifiedLimits>,
     /// The lease that was taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<crate::leases::Lease>,

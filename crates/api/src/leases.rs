@@ -1,5 +1,6 @@
 //! Leases: concurrent calls in progress.
 
+use crate::limits::Rate;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -128,6 +129,10 @@ pub struct SetLimits {
     /// Of a root account: concurrent calls of each sub-account for which none are set.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub sub_account_concurrency: Option<i64>,
+    /// Requests of its credentials in windows of time, at most four; of a root account those of its
+    /// whole tree.
+    #[schema(max_items = 4)]
+    pub rate: Option<Vec<Rate>>,
 }
 
 /// Reply of `GET` and `PUT /v1/accounts/{id}/limits`.
@@ -150,20 +155,6 @@ pub struct LimitsInForce {
     /// Of a root account: what limits that were set on its sub-accounts sum up to.
     #[schema(required)]
     pub given: Option<u64>,
-}
-
-/// What a verification shows of limits that it looked at.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VerifiedLimits {
-    /// Concurrent calls.
-    pub concurrency: VerifiedConcurrency,
-}
-
-/// Concurrent calls of an account.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct VerifiedConcurrency {
-    /// How many it may have in progress.
-    pub limit: u32,
-    /// How many there are, one that was just taken included.
-    pub in_use: u32,
+    /// Requests in windows of time; empty where none are limited.
+    pub rate: Vec<Rate>,
 }

@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod audit;
 pub mod keys;
 pub mod leases;
+pub mod limits;
 pub mod list;
 pub mod operator;
 pub mod patch;

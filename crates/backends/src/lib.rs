@@ -9,6 +9,7 @@ pub mod archive;
 pub mod checkpoint_file;
 pub mod documents;
 pub mod postgres;
+pub mod redis;
 mod rows;
 pub mod sqlite;
 #[cfg(feature = "testing")]

@@ -51,6 +51,8 @@ pub struct KeyActor {
     /// The key's own end. A grace after a rotation is no end of this kind: whoever holds the key
     /// is to have its successor by then.
     pub expires_at: Option<Timestamp>,
+    /// Whether it has rates or uses of its own.
+    pub limited: bool,
     /// The root account as it stood when the key was read, for a key of the root account itself.
     pub organization: Option<Arc<Account>>,
 }
@@ -248,6 +250,29 @@ impl Actor {
             Ok(())
         } else {
             Err(Error::Forbidden(Denial::EndExceedsOwn))
+        }
+    }
+
+    /// Refuses to let a key that has limits of its own make or free others: they would count for
+    /// themselves, and it could have any number of them.
+    ///
+    /// # Errors
+    /// [`Denial::LimitsExceedOwn`].
+    pub fn require_unlimited(&self) -> Result<()> {
+        match self {
+            Self::Key(KeyActor { limited: true, .. }) => {
+                Err(Error::Forbidden(Denial::LimitsExceedOwn))
+            }
+            Self::Key(_) | Self::Machine(_) | Self::Member(_) | Self::Operator(_) => Ok(()),
+        }
+    }
+
+    /// The first key of the line of the actor's own key.
+    #[must_use]
+    pub const fn lineage(&self) -> Option<CredentialId> {
+        match self {
+            Self::Key(key) => Some(key.lineage),
+            Self::Machine(_) | Self::Member(_) | Self::Operator(_) => None,
         }
     }
 

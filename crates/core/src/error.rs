@@ -68,6 +68,12 @@ pub enum Error {
         /// How many there are; more where the limit was lowered.
         in_use: u32,
     },
+    /// A window of time has as many requests as it may have: wait.
+    #[error("the rate limit is reached")]
+    RatesExceeded(Vec<crate::rates::Metered>),
+    /// The uses that a key was given are spent.
+    #[error("no uses are left")]
+    UsesExceeded,
     /// A lease has expired or was given back: it holds nothing.
     #[error("the lease has ended")]
     LeaseEnded,
@@ -168,6 +174,9 @@ pub enum Denial {
     /// A key would end later than the key that makes or prolongs it.
     #[error("no key outlives the key that makes or prolongs it")]
     EndExceedsOwn,
+    /// A key with limits of its own would make or free another one.
+    #[error("a key that is limited makes and frees no others")]
+    LimitsExceedOwn,
     /// The token's roles allow nothing here.
     #[error("the role tenant_admin or super_admin is required")]
     Role,

@@ -27,6 +27,7 @@ pub mod oauth;
 pub mod page;
 pub mod permissions;
 pub mod plane;
+pub mod rates;
 pub mod realms;
 pub mod replay;
 pub mod rng;
@@ -35,6 +36,7 @@ pub mod service_accounts;
 pub mod store;
 pub mod text;
 pub mod usage;
+pub mod uses;
 pub mod verify;
 
 pub use error::{Error, Result};

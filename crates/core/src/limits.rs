@@ -29,6 +29,40 @@ pub const CALL_DURATION_MAX: Duration = Duration::from_hours(24 * 32);
 pub const CALL_COST_CENTS_MAX: u32 = 1_000_000_000;
 /// Providers of one kind in the record of a call.
 pub const CALL_PROVIDERS_MAX: usize = 32;
+/// Rates that hold for one key or account at once.
+pub const RATES_MAX: usize = 4;
+/// Highest limit of a rate.
+pub const RATE_LIMIT_MAX: u32 = 1_000_000;
+/// Most requests a second of a rate, in the long run: an interval is at least ten microseconds, and
+/// rounding it up to whole ones costs a tenth at most.
+pub const RATE_PER_SECOND_MAX: u32 = 100_000;
+/// Longest window of a rate.
+pub const RATE_WINDOW_MAX: Duration = Duration::from_hours(24 * 31);
+/// Most that one request counts.
+pub const COST_MAX: u32 = 1_000_000;
+/// Windows of rates that a node remembers; a window that was not spent from for its own length is
+/// forgotten. Beyond that nobody new who has a rate is let in.
+pub const RATE_METERS_MAX: usize = 1_048_576;
+/// How often shared rate limits that do not answer are tried.
+pub const SHARED_METERS_RETRY_EVERY: Duration = Duration::from_secs(1);
+/// Most uses that a key may be given.
+pub const USES_MAX: u64 = 1_000_000_000_000;
+/// Shortest time after which uses come back.
+pub const USES_REFILL_MIN: Duration = Duration::from_mins(1);
+/// Longest time after which uses come back.
+pub const USES_REFILL_MAX: Duration = Duration::from_hours(24 * 366);
+/// Most uses that a node draws at once, unless one request needs more: what a node that dies loses.
+pub const USES_BLOCK_MAX: u64 = 256;
+/// Of the uses that are left, a node draws one of so many parts.
+pub const USES_PARTS: u64 = 16;
+/// Lines of keys whose uses a node holds blocks of; for others it draws what each request needs.
+pub const USES_BLOCKS_MAX: usize = 262_144;
+/// How soon the store is asked again for uses of which it had none.
+pub const USES_ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// For how long a block is not spent from before what is left of it is given back.
+pub const USES_IDLE_AFTER: Duration = Duration::from_mins(1);
+/// Blocks that are given back in one transaction.
+pub const USES_RETURN_BATCH: usize = 500;
 /// Most service accounts of one account, an organization or a sub-account, unless configured.
 pub const SERVICE_ACCOUNTS_MAX: u32 = 100;
 /// Most keys of one account that live at once, unless configured.

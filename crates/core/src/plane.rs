@@ -9,12 +9,14 @@ use crate::error::Result;
 use crate::limits;
 use crate::oauth::SigningAlgorithm;
 use crate::oauth::ring::Signing;
+use crate::rates::{Metering, SharedMeters};
 use crate::realms::Realms;
 use crate::replay::UnderWay;
 use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
+use crate::uses::Blocks;
 use crate::verify::{Foreign, Misses, Tally};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,10 @@ pub struct Plane {
     pub(crate) foreign: Foreign,
     /// The keys that sign access tokens.
     pub(crate) signing: Signing,
+    /// What is counted of rates.
+    pub(crate) metering: Metering,
+    /// Uses that were drawn and not spent.
+    pub(crate) blocks: Blocks,
     /// Requests that may be repeated while they are carried out.
     pub(crate) under_way: UnderWay,
     /// There is one first organization.
@@ -108,6 +114,8 @@ pub struct Parts {
     pub realms: Realms,
     /// What the operator configured.
     pub policy: Policy,
+    /// Where all nodes count rates together, if they do.
+    pub meters: Option<Arc<dyn SharedMeters>>,
 }
 
 impl Plane {
@@ -141,6 +149,8 @@ impl Plane {
             service_account_names: std::array::from_fn(|_| Mutex::default()),
             foreign: Foreign::default(),
             signing: Signing::default(),
+            metering: Metering::new(parts.meters),
+            blocks: Blocks::default(),
             under_way: UnderWay::default(),
             initializing: Mutex::default(),
         }
@@ -150,6 +160,13 @@ impl Plane {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// How often the shared rate limits did not answer since the start, and whether they answered the
+    /// last time; none where there are none.
+    #[must_use]
+    pub fn shared_meters(&self) -> Option<(u64, bool)> {
+        self.metering.shared_failures()
     }
 
     /// The plane's clock, for what surfaces print and measure.

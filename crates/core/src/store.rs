@@ -9,12 +9,14 @@ mod interposed;
 mod leases;
 mod oauth;
 mod realms;
+mod uses;
 
 #[cfg(feature = "testing")]
 pub use interposed::{Interpose, Interposed};
 pub use leases::LeaseStore;
 pub use oauth::{FoundClient, OAuthStore};
 pub use realms::RealmStore;
+pub use uses::UsesStore;
 
 use crate::accounts::Account;
 use crate::audit::chain::{ChainHead, NewLinks, Unsealed};
@@ -52,6 +54,7 @@ pub trait Store:
     + RealmStore
     + ReplayStore
     + ServiceAccountStore
+    + UsesStore
 {
 }
 
@@ -70,6 +73,7 @@ impl<T> Store for T where
         + RealmStore
         + ReplayStore
         + ServiceAccountStore
+        + UsesStore
 {
 }
 

@@ -2,7 +2,7 @@
 //! place.
 
 use crate::dialects::{accounts, service_accounts, sub_accounts};
-use crate::native;
+use crate::native::{self, rates};
 use crate::oauth2;
 use crate::routes::Family;
 use crate::trace::TraceId;
@@ -119,9 +119,19 @@ pub(crate) fn render(refusal: &Refusal, family: Family, ids: Ids<'_>, now: Times
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
             Error::RateLimited { retry_after, .. } => {
+                rates::insert_spent(headers, "wrong-credentials", *retry_after);
                 insert_retry_after(headers, *retry_after);
             }
-            Error::CallsExceeded { .. } => insert_retry_after(headers, limits::LEASE_RETRY_AFTER),
+            Error::CallsExceeded { .. } => {
+                rates::insert_spent(headers, "concurrency", limits::LEASE_RETRY_AFTER);
+                insert_retry_after(headers, limits::LEASE_RETRY_AFTER);
+            }
+            Error::RatesExceeded(metered) => {
+                rates::insert_fields(headers, metered);
+                if let Some(wait) = rates::retry_after(metered) {
+                    insert_retry_after(headers, wait);
+                }
+            }
             _ => {}
         },
         Refusal::Overloaded => insert_retry_after(headers, OVERLOAD_PAUSE),
@@ -174,6 +184,8 @@ fn log(error: &Error, ids: Ids<'_>) {
         | Error::LimitReached { .. }
         | Error::ConcurrencyExceeded { .. }
         | Error::CallsExceeded { .. }
+        | Error::RatesExceeded(_)
+        | Error::UsesExceeded
         | Error::LeaseEnded
         | Error::RateLimited { .. }
         | Error::NotImplemented(_) => {}

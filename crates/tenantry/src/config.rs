@@ -19,7 +19,9 @@ use crate::{Failure, Result};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tenantry_backends::checkpoint_file::CHECKPOINT_FILE;
+use tenantry_backends::redis::RedisMeters;
 use tenantry_core::limits;
 use tenantry_core::plane::Policy;
 use tenantry_core::secrets::plain::KeyPrefix;
@@ -45,6 +47,10 @@ pub struct Settings {
     /// The database that several nodes share
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// Redis or Valkey server in which all nodes count rate limits together, redis://… or rediss://…;
+    /// without one each of several nodes holds its share (default: none)
+    #[arg(long, global = true, env = "TENANTRY_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<String>,
     /// Most bytes that the database file may grow to (default: none)
     #[arg(long, global = true, env = "TENANTRY_DATABASE_SIZE_MAX")]
     pub database_size_max: Option<u64>,
@@ -92,6 +98,7 @@ struct File {
     data_dir: Option<PathBuf>,
     listen: Option<SocketAddr>,
     metrics_listen: Option<String>,
+    redis: Option<String>,
     database_size_max: Option<u64>,
     audit_sink: Option<PathBuf>,
     key_prefix: Option<String>,
@@ -134,6 +141,8 @@ pub struct Config {
     pub metrics: MetricsListen,
     /// The database that several nodes share; none for the embedded store.
     pub database: Option<DatabaseConfig>,
+    /// Where all nodes count rate limits together.
+    pub meters: Option<Arc<RedisMeters>>,
     /// Most bytes that the database file may grow to.
     pub database_size_max: Option<u64>,
     /// File for checkpoints of the audit trail, where it is not in the data directory.
@@ -247,6 +256,7 @@ impl Config {
             )?,
             network,
             database: settings.database.in_force(database)?,
+            meters: meters(text(&settings.redis, file.redis).as_deref())?,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             audit_sink: settings.audit_sink.clone().or(file.audit_sink),
             policy: Policy {
@@ -299,6 +309,12 @@ impl Config {
     pub fn secrets_file(&self) -> PathBuf {
         self.data_dir.join("secrets.toml")
     }
+}
+
+fn meters(url: Option<&str>) -> Result<Option<Arc<RedisMeters>>> {
+    let meters = url.map(RedisMeters::new).transpose();
+    let meters = meters.map_err(|error| Failure::Setting(format!("--redis: {error}")))?;
+    Ok(meters.map(Arc::new))
 }
 
 fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings, DatabaseSettings)> {
@@ -371,6 +387,15 @@ mod tests {
         assert_eq!(seconds(&format!("{tls}drain-delay = 0")), 0);
         assert_eq!(seconds("drain-delay = 3600"), 3600);
         assert!(delay("drain-delay = 3601").expect_err("too long").to_string().contains("3600"));
+    }
+
+    #[test]
+    fn a_server_for_shared_rates_is_named_by_its_url() {
+        let meters = |text: &str| load(text, Settings::default()).map(|config| config.meters);
+        assert!(meters("").expect("good").is_none());
+        assert!(meters("redis = \"redis://u:secret@127.0.0.1/1\"").expect("good").is_some());
+        let error = meters("redis = \"secret@127.0.0.1\"").expect_err("no URL").to_string();
+        assert!(error.starts_with("--redis") && !error.contains("secret"), "{error}");
     }
 
     #[test]

@@ -94,6 +94,12 @@ impl Collector for Metrics {
             None,
             &cached,
         )?;
+        if let Some((failures, answers)) = plane.shared_meters() {
+            let help = "Shared rate limits that did not answer";
+            counter(&mut encoder, "shared_rates_failures", help, &failures)?;
+            let help = "1, or 0 where the shared rate limits did not answer the last time";
+            gauge(&mut encoder, "shared_rates_answer", help, None, &i64::from(answers))?;
+        }
 
         self.encode_store(&mut encoder)?;
 

@@ -17,6 +17,7 @@ use tenantry_core::clock::{Clock as _, SystemClock};
 use tenantry_core::dialling::DialRules;
 use tenantry_core::leads::NodeId;
 use tenantry_core::plane::Parts;
+use tenantry_core::rates::SharedMeters;
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::{self, SystemRng};
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
@@ -170,6 +171,7 @@ fn parts(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> 
         secrets: Secrets::new(material),
         realms,
         policy: config.policy.clone(),
+        meters: config.meters.clone().map(|meters| meters as Arc<dyn SharedMeters>),
     })
 }
 

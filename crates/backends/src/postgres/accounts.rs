@@ -21,15 +21,15 @@ use tokio_postgres::Row;
 
 const INSERT: &str = "INSERT INTO accounts (id, parent_id, shard, name, profile, metadata, status,
         entitlements, concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at,
-        updated_at, version, row_mac)
+        updated_at, version, row_mac, rates)
     SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[],
         $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bytea[], $12::bigint[],
-        $13::bigint[], $14::bigint[], $15::bytea[])";
+        $13::bigint[], $14::bigint[], $15::bytea[], $16::text[])";
 
 const UPDATE: &str = "UPDATE accounts
     SET shard = $3, name = $4, profile = $5, metadata = $6, status = $7, entitlements = $8,
         concurrent_calls = $9, sub_account_concurrent_calls = $10, created_by_member = $11,
-        created_at = $12, updated_at = $13, version = $14, row_mac = $15
+        created_at = $12, updated_at = $13, version = $14, row_mac = $15, rates = $16
     WHERE id = $1 AND parent_id IS NOT DISTINCT FROM $2 AND version = $14 - 1";
 
 /// Makes everybody wait who counts what an account has, or is about to.
@@ -37,30 +37,30 @@ pub(super) const LOCK: &str = "SELECT id FROM accounts WHERE id = $1 FOR NO KEY 
 
 const FIND: &str = "SELECT id, parent_id, name, profile, metadata, status, entitlements,
         concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-        version, row_mac
+        version, row_mac, rates
     FROM accounts WHERE id = $1 AND coalesce(parent_id, id) = $2";
 
 const ROOTS: &str = "SELECT id, parent_id, name, profile, metadata, status, entitlements,
         concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-        version, row_mac
+        version, row_mac, rates
     FROM accounts WHERE parent_id IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 // Each half is one range of an index.
 const TREE: &str = "SELECT id, parent_id, name, profile, metadata, status, entitlements,
         concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-        version, row_mac
+        version, row_mac, rates
     FROM accounts WHERE id = $1 AND parent_id IS NULL AND id > $2
     UNION ALL
     (SELECT id, parent_id, name, profile, metadata, status, entitlements,
         concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-        version, row_mac
+        version, row_mac, rates
     FROM accounts WHERE parent_id = $1 AND id > $2 ORDER BY id LIMIT $3)
     ORDER BY id LIMIT $3";
 
 // What is skipped is skipped in the index, which has all that the inner query asks for.
 const CHILDREN: &str = "SELECT id, parent_id, name, profile, metadata, status, entitlements,
         concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-        version, row_mac
+        version, row_mac, rates
     FROM accounts
     WHERE parent_id = $1 AND status <> 'closed' AND id >= (
         SELECT id FROM accounts WHERE parent_id = $1 AND status <> 'closed'

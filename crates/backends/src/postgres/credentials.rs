@@ -20,17 +20,17 @@ use tokio_postgres::Row;
 const INSERT: &str =
     "INSERT INTO credentials (id, kind, account_id, root_id, service_account_id, member_id, format,
         tag, pepper_id, start, name, permissions, allowed_ips, metadata, status, revoked_at,
-        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac)
+        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac, limits)
     SELECT * FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[],
         $7::text[], $8::bytea[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[],
         $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::bytea[], $19::bytea[],
-        $20::bigint[], $21::bigint[], $22::bigint[], $23::bytea[])";
+        $20::bigint[], $21::bigint[], $22::bigint[], $23::bytea[], $24::text[])";
 
 const UPDATE: &str = "UPDATE credentials
     SET format = $7, tag = $8, pepper_id = $9, start = $10, name = $11, permissions = $12,
         allowed_ips = $13, metadata = $14, status = $15, revoked_at = $16, expires_at = $17,
         lineage = $18, superseded_by = $19, grace_expires_at = $20, created_at = $21, version = $22,
-        row_mac = $23
+        row_mac = $23, limits = $24
     WHERE id = $1 AND kind = $2 AND account_id IS NOT DISTINCT FROM $3
         AND root_id IS NOT DISTINCT FROM $4 AND service_account_id IS NOT DISTINCT FROM $5
         AND member_id IS NOT DISTINCT FROM $6 AND version = $22 - 1";
@@ -45,14 +45,14 @@ const COUNT_LIVE: &str = "SELECT count(*) FROM (
 const FIND: &str =
     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format, tag,
         pepper_id, start, name, permissions, allowed_ips, metadata, status, revoked_at, expires_at,
-        lineage, superseded_by, grace_expires_at, created_at, version, row_mac, last_used_at
+        lineage, superseded_by, grace_expires_at, created_at, version, row_mac, limits, last_used_at
     FROM credentials WHERE id = $1 AND root_id IS NOT DISTINCT FROM $2";
 
 const FIRST_KEYS: &str = "SELECT k.* FROM unnest($1::bytea[]) WITH ORDINALITY AS asked (account, place)
     CROSS JOIN LATERAL (
         SELECT id, kind, account_id, root_id, service_account_id, member_id, format, tag, pepper_id,
             start, name, permissions, allowed_ips, metadata, status, revoked_at, expires_at, lineage,
-            superseded_by, grace_expires_at, created_at, version, row_mac, last_used_at
+            superseded_by, grace_expires_at, created_at, version, row_mac, limits, last_used_at
         FROM credentials
         WHERE account_id = asked.account AND root_id = $2 AND kind = 'api_key'
         ORDER BY id LIMIT 1
@@ -61,21 +61,21 @@ const FIRST_KEYS: &str = "SELECT k.* FROM unnest($1::bytea[]) WITH ORDINALITY AS
 
 const PLATFORM_KEYS: &str = "SELECT id, kind, account_id, root_id, service_account_id, member_id,
         format, tag, pepper_id, start, name, permissions, allowed_ips, metadata, status, revoked_at,
-        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac,
+        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac, limits,
         last_used_at
     FROM credentials WHERE account_id IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 const KEYS: &str =
     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format, tag,
         pepper_id, start, name, permissions, allowed_ips, metadata, status, revoked_at, expires_at,
-        lineage, superseded_by, grace_expires_at, created_at, version, row_mac, last_used_at
+        lineage, superseded_by, grace_expires_at, created_at, version, row_mac, limits, last_used_at
     FROM credentials
     WHERE account_id = $2 AND root_id = $1 AND kind = 'api_key' AND id > $3
     ORDER BY id LIMIT $4";
 
 const LINEAGE: &str = "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
         tag, pepper_id, start, name, permissions, allowed_ips, metadata, status, revoked_at,
-        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac,
+        expires_at, lineage, superseded_by, grace_expires_at, created_at, version, row_mac, limits,
         last_used_at
     FROM credentials
     WHERE id IN (SELECT $2 UNION ALL

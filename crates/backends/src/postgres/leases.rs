@@ -23,10 +23,10 @@ use tokio_postgres::Row;
 
 const HOLDER: &str = "SELECT a.id, a.parent_id, a.name, a.profile, a.metadata, a.status,
         a.entitlements, a.concurrent_calls, a.sub_account_concurrent_calls, a.created_by_member,
-        a.created_at, a.updated_at, a.version, a.row_mac,
+        a.created_at, a.updated_at, a.version, a.row_mac, a.rates,
         p.id, p.parent_id, p.name, p.profile, p.metadata, p.status, p.entitlements,
         p.concurrent_calls, p.sub_account_concurrent_calls, p.created_by_member, p.created_at,
-        p.updated_at, p.version, p.row_mac
+        p.updated_at, p.version, p.row_mac, p.rates
     FROM accounts a LEFT JOIN accounts p ON p.id = a.parent_id
     WHERE a.id = $1 AND ($2::bytea IS NULL OR coalesce(a.parent_id, a.id) = $2)";
 
@@ -99,6 +99,8 @@ const RELEASE: &str =
     )
     SELECT l.released_at, l.expires_at, clock.now FROM leases l CROSS JOIN clock
     WHERE l.id = $1 AND l.root_id = $2";
+
+const CANCEL: &str = "DELETE FROM leases WHERE id = $1 AND root_id = $2 AND released_at IS NULL";
 
 const COUNT: &str =
     "WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now)
@@ -190,6 +192,13 @@ impl LeaseStore for PostgresStore {
             None if expires_at > now => Released::At(Timestamp::from_micros(now)),
             None => Released::Expired,
         })
+    }
+
+    async fn cancel_lease(&self, root: AccountId, id: LeaseId) -> Result<()> {
+        let params = vec![Param::bytes(id.as_bytes()), Param::bytes(root.as_bytes())];
+        let mut work = Work::default();
+        work.push(CANCEL, params, Expect::Nothing);
+        self.write(&work).await.map(drop)
     }
 
     async fn count_leases(&self, root: AccountId, account: AccountId) -> Result<InUse> {

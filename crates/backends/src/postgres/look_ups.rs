@@ -38,15 +38,15 @@ const FIND_BY_TAGS: &str =
     "SELECT c.id, c.kind, c.account_id, c.root_id, c.service_account_id, c.member_id, c.format,
         c.tag, c.pepper_id, c.start, c.name, c.permissions, c.allowed_ips, c.metadata, c.status,
         c.revoked_at, c.expires_at, c.lineage, c.superseded_by, c.grace_expires_at, c.created_at,
-        c.version, c.row_mac, c.last_used_at,
+        c.version, c.row_mac, c.limits, c.last_used_at,
         s.id, s.account_id, s.root_id, s.name, s.client_id, s.permissions, s.status, s.created_by,
         s.created_at, s.version, s.row_mac,
         a.id, a.parent_id, a.name, a.profile, a.metadata, a.status, a.entitlements,
         a.concurrent_calls, a.sub_account_concurrent_calls, a.created_by_member, a.created_at,
-        a.updated_at, a.version, a.row_mac,
+        a.updated_at, a.version, a.row_mac, a.rates,
         p.id, p.parent_id, p.name, p.profile, p.metadata, p.status, p.entitlements,
         p.concurrent_calls, p.sub_account_concurrent_calls, p.created_by_member, p.created_at,
-        p.updated_at, p.version, p.row_mac,
+        p.updated_at, p.version, p.row_mac, p.rates,
         coalesce(a.shard, $2), h.rev, h.nonce
     FROM credentials c
     LEFT JOIN service_accounts s ON s.id = c.service_account_id

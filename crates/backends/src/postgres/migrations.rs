@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     10 "realms" "0010_realms.sql",
     11 "bounds_of_nodes" "0011_bounds_of_nodes.sql",
     12 "leases" "0012_leases.sql",
+    13 "rates" "0013_rates.sql",
 };
 
 /// What has to be there before anything else: the list of what was applied, and the row whose lock

@@ -8,7 +8,7 @@
 //! - `hints`: how nodes are told that there are changes
 //! - `gather`: calls that share a statement or a commit; `look_ups` and `creates` do
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `given_calls`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `given_calls`, `uses`, `nodes`, `health`
 //!
 //! Every transaction is READ COMMITTED. A change of a row names the version that it changes, and what
 //! is counted is counted under a row's lock. Locks are taken in one order: accounts, service
@@ -45,6 +45,7 @@ mod service_accounts;
 mod session;
 mod tls;
 mod trail;
+mod uses;
 
 pub use errors::{OpenError, Refused};
 

@@ -22,8 +22,12 @@ const POLL_DEADLINE: Duration = Duration::from_secs(2);
 /// The end of every shard, of one instant. The server that answers is told by when it was started:
 /// one that takes over after a failure was started at another time.
 const TAILS: &str = "SELECT h.shard, h.rev, h.nonce, l.rev, l.nonce, l.kind, l.subject,
-        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, n.others
     FROM change_head h
+    CROSS JOIN (
+        SELECT count(*) AS others FROM nodes WHERE id <> $4
+            AND seen_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - max_staleness
+    ) AS n
     LEFT JOIN unnest($1::bigint[], $2::bigint[]) AS asked (shard, rev) ON asked.shard = h.shard
     LEFT JOIN LATERAL (
         SELECT c.rev, c.nonce, c.kind, c.subject FROM change_log c
@@ -82,8 +86,9 @@ impl NodeStore for PostgresStore {
             shards.push(Some(shard));
             from.push(Some(stored_number(mark.number)?));
         }
-        let params =
+        let mut params =
             vec![Param::Numbers(shards), Param::Numbers(from), Param::number(poll.rows_max)];
+        params.push(Param::bytes(poll.node.as_bytes()));
         let max_staleness = u64::try_from(poll.max_staleness.as_micros()).unwrap_or(u64::MAX);
         let max_staleness = stored_number(max_staleness)?;
         let note = |rows: &[Row]| {
@@ -162,7 +167,9 @@ fn read_tails(rows: &[Row]) -> Result<Polled> {
         return Err(missing(shard));
     }
     let incarnation = rows.first().map_or(Ok(0), |row| number(row, 7))?.cast_unsigned();
-    Ok(Polled { incarnation, tails: tails.map(Option::unwrap_or_default) })
+    let others = rows.first().map_or(Ok(0), |row| number(row, 8))?;
+    let nodes = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+    Ok(Polled { incarnation, tails: tails.map(Option::unwrap_or_default), nodes })
 }
 
 /// What a row says that changed; none where that is no word or subject of this version.

@@ -49,7 +49,7 @@ const SECRETS: &str = "SELECT k.* FROM unnest($1::bytea[]) WITH ORDINALITY AS as
     CROSS JOIN LATERAL (
         SELECT id, kind, account_id, root_id, service_account_id, member_id, format, tag, pepper_id,
             start, name, permissions, allowed_ips, metadata, status, revoked_at, expires_at, lineage,
-            superseded_by, grace_expires_at, created_at, version, row_mac, last_used_at
+            superseded_by, grace_expires_at, created_at, version, row_mac, limits, last_used_at
         FROM credentials
         WHERE service_account_id = asked.id AND root_id = $2 AND status <> 'revoked'
             AND (expires_at IS NULL OR expires_at > $3)

@@ -29,6 +29,11 @@ impl<'a> Cell<'a> {
         Self::Text(text.map(Cow::Borrowed))
     }
 
+    /// Text that was made for the row and may be there.
+    pub(crate) fn owned_text(text: Option<String>) -> Self {
+        Self::Text(text.map(Cow::Owned))
+    }
+
     /// A number that is there.
     pub(crate) fn number(number: impl Into<i64>) -> Self {
         Self::Number(Some(number.into()))

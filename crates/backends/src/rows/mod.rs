@@ -12,6 +12,7 @@ mod json;
 mod leases;
 mod oauth;
 mod realms;
+mod uses;
 
 pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, read_link};
 pub(crate) use cells::Cell;
@@ -25,6 +26,7 @@ pub(crate) use oauth::{
     read_signing_key, signing_key_cells,
 };
 pub(crate) use realms::{read_realm, realm_cells};
+pub(crate) use uses::read_drawn;
 
 use json::{
     networks_from_json, networks_to_json, permissions_from_json, permissions_to_json,
@@ -35,18 +37,19 @@ use tenantry_core::accounts::{
 };
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::Replay;
-use tenantry_core::credentials::{Credential, CredentialStatus, Owner, Superseded};
+use tenantry_core::credentials::{Credential, CredentialStatus, KeyLimits, Owner, Superseded};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::ids::{AccountId, CredentialId, MemberId, ServiceAccountId};
 use tenantry_core::members::Member;
+use tenantry_core::rates::Rates;
 use tenantry_core::secrets::{KeyFormat, Protected, Sealed, Start, Tag, Unverified};
 use tenantry_core::service_accounts::{ServiceAccount, ServiceAccountStatus};
 use tenantry_core::text::{Line, Metadata, Name};
 
 /// Columns of an account as [`read_account`] wants them, in this order: id, `parent_id`, name,
 /// profile, metadata, status, entitlements, `concurrent_calls`, `sub_account_concurrent_calls`,
-/// `created_by_member`, `created_at`, `updated_at`, version, `row_mac`.
-pub(crate) const ACCOUNT_COLUMNS: usize = 14;
+/// `created_by_member`, `created_at`, `updated_at`, version, `row_mac`, rates.
+pub(crate) const ACCOUNT_COLUMNS: usize = 15;
 
 /// Reads an account from the columns at `from`.
 pub(crate) fn read_account(row: &impl Source, from: usize) -> Result<Unverified<Account>> {
@@ -65,19 +68,23 @@ pub(crate) fn read_account(row: &impl Source, from: usize) -> Result<Unverified<
                 .convert_optional("column concurrent_calls", ConcurrentCalls::new)?,
             sub_account_concurrent_calls: columns
                 .convert_optional("column sub_account_concurrent_calls", ConcurrentCalls::new)?,
+            rates: Rates::default(),
         },
         created_by: MemberId::from_bytes(columns.bytes("column created_by_member")?),
         created_at: columns.time("column created_at")?,
         updated_at: columns.time("column updated_at")?,
         version: columns.version()?,
     };
-    Ok(Unverified::new(record, columns.bytes("column row_mac")?))
+    let seal = columns.bytes("column row_mac")?;
+    let rates = columns.parse_optional("column rates", Rates::from_stored)?.unwrap_or_default();
+    let limits = AccountLimits { rates, ..record.limits };
+    Ok(Unverified::new(Account { limits, ..record }, seal))
 }
 
 /// An account's columns: id, `parent_id`, shard, name, profile, metadata, status, entitlements,
 /// `concurrent_calls`, `sub_account_concurrent_calls`, `created_by_member`, `created_at`,
-/// `updated_at`, version, `row_mac`.
-pub(crate) fn account_cells(sealed: &Sealed<Account>) -> Result<[Cell<'_>; 15]> {
+/// `updated_at`, version, `row_mac`, rates.
+pub(crate) fn account_cells(sealed: &Sealed<Account>) -> Result<[Cell<'_>; 16]> {
     let account = sealed.record();
     let calls =
         |calls: Option<ConcurrentCalls>| Cell::Number(calls.map(|calls| calls.get().into()));
@@ -97,14 +104,15 @@ pub(crate) fn account_cells(sealed: &Sealed<Account>) -> Result<[Cell<'_>; 15]> 
         Cell::number(account.updated_at.micros()),
         Cell::number(stored_number(account.version)?),
         Cell::bytes(sealed.seal()),
+        Cell::owned_text(account.limits.rates.to_stored()),
     ])
 }
 
 /// Columns of a credential as [`read_credential`] wants them, in this order: id, kind,
 /// `account_id`, `root_id`, `service_account_id`, `member_id`, format, tag, `pepper_id`, start,
 /// name, permissions, `allowed_ips`, metadata, status, `revoked_at`, `expires_at`, lineage,
-/// `superseded_by`, `grace_expires_at`, `created_at`, version, `row_mac`, `last_used_at`.
-pub(crate) const CREDENTIAL_COLUMNS: usize = 24;
+/// `superseded_by`, `grace_expires_at`, `created_at`, version, `row_mac`, limits, `last_used_at`.
+pub(crate) const CREDENTIAL_COLUMNS: usize = 25;
 
 /// Reads a credential from the columns at `from`.
 pub(crate) fn read_credential(row: &impl Source, from: usize) -> Result<Unverified<Credential>> {
@@ -127,11 +135,14 @@ pub(crate) fn read_credential(row: &impl Source, from: usize) -> Result<Unverifi
         superseded: read_superseded(&mut columns)?,
         created_at: columns.time("column created_at")?,
         version: columns.version()?,
+        limits: KeyLimits::default(),
         last_used_at: None,
     };
     let seal = columns.bytes("column row_mac")?;
+    let limits =
+        columns.parse_optional("column limits", KeyLimits::from_stored)?.unwrap_or_default();
     let last_used_at = columns.optional_time("column last_used_at")?;
-    Ok(Unverified::new(Credential { last_used_at, ..record }, seal))
+    Ok(Unverified::new(Credential { limits, last_used_at, ..record }, seal))
 }
 
 fn read_owner(columns: &mut Columns<'_, impl Source>) -> Result<Owner> {
@@ -176,7 +187,7 @@ fn read_superseded(columns: &mut Columns<'_, impl Source>) -> Result<Option<Supe
 
 /// A credential's columns in the order of [`CREDENTIAL_COLUMNS`] but for the last, which no record
 /// writes.
-pub(crate) fn credential_cells(sealed: &Sealed<Credential>) -> Result<[Cell<'_>; 23]> {
+pub(crate) fn credential_cells(sealed: &Sealed<Credential>) -> Result<[Cell<'_>; 24]> {
     let credential = sealed.record();
     let (account, root, service_account, member) = match &credential.owner {
         Owner::Account { account, root, member } => {
@@ -216,6 +227,7 @@ pub(crate) fn credential_cells(sealed: &Sealed<Credential>) -> Result<[Cell<'_>;
         Cell::number(credential.created_at.micros()),
         Cell::number(stored_number(credential.version)?),
         Cell::bytes(sealed.seal()),
+        Cell::owned_text(credential.limits.to_stored()),
     ])
 }
 

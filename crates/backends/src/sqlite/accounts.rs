@@ -74,7 +74,7 @@ impl AccountStore for SqliteStore {
                 .prepare_cached(
                     "SELECT id, parent_id, name, profile, metadata, status, entitlements,
                          concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                         created_at, updated_at, version, row_mac
+                         created_at, updated_at, version, row_mac, rates
                      FROM accounts
                      WHERE id = ?1 AND coalesce(parent_id, id) = ?2",
                 )
@@ -103,7 +103,7 @@ impl AccountStore for SqliteStore {
                 .prepare_cached(
                     "SELECT id, parent_id, name, profile, metadata, status, entitlements,
                          concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                         created_at, updated_at, version, row_mac
+                         created_at, updated_at, version, row_mac, rates
                      FROM accounts
                      WHERE parent_id IS NULL AND id > ?1
                      ORDER BY id LIMIT ?2",
@@ -130,12 +130,12 @@ impl AccountStore for SqliteStore {
                 .prepare_cached(
                     "SELECT id, parent_id, name, profile, metadata, status, entitlements,
                          concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                         created_at, updated_at, version, row_mac
+                         created_at, updated_at, version, row_mac, rates
                      FROM accounts WHERE id = ?1 AND parent_id IS NULL AND id > ?2
                      UNION ALL
                      SELECT id, parent_id, name, profile, metadata, status, entitlements,
                          concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                         created_at, updated_at, version, row_mac
+                         created_at, updated_at, version, row_mac, rates
                      FROM accounts WHERE parent_id = ?1 AND id > ?2
                      ORDER BY id LIMIT ?3",
                 )
@@ -158,7 +158,7 @@ impl AccountStore for SqliteStore {
                 .prepare_cached(
                     "SELECT id, parent_id, name, profile, metadata, status, entitlements,
                          concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                         created_at, updated_at, version, row_mac
+                         created_at, updated_at, version, row_mac, rates
                      FROM accounts
                      WHERE parent_id = ?1 AND status <> 'closed' AND id >= (
                          SELECT id FROM accounts WHERE parent_id = ?1 AND status <> 'closed'
@@ -196,8 +196,8 @@ fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
         .prepare_cached(
             "INSERT INTO accounts (id, parent_id, shard, name, profile, metadata, status,
                  entitlements, concurrent_calls, sub_account_concurrent_calls, created_by_member,
-                 created_at, updated_at, version, row_mac)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                 created_at, updated_at, version, row_mac, rates)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )
         .map_err(from_sqlite)?;
     rows::write(&mut statement, &rows::account_cells(account)?).map(|_| ())
@@ -210,7 +210,7 @@ fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
              SET shard = ?3, name = ?4, profile = ?5, metadata = ?6, status = ?7,
                  entitlements = ?8, concurrent_calls = ?9, sub_account_concurrent_calls = ?10,
                  created_by_member = ?11, created_at = ?12, updated_at = ?13, version = ?14,
-                 row_mac = ?15
+                 row_mac = ?15, rates = ?16
              WHERE id = ?1 AND parent_id IS ?2 AND version = ?14 - 1",
         )
         .map_err(from_sqlite)?;

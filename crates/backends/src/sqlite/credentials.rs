@@ -56,15 +56,15 @@ impl CredentialStore for SqliteStore {
                          c.member_id, c.format, c.tag, c.pepper_id, c.start, c.name, c.permissions,
                          c.allowed_ips, c.metadata, c.status, c.revoked_at, c.expires_at,
                          c.lineage, c.superseded_by, c.grace_expires_at, c.created_at, c.version,
-                         c.row_mac, c.last_used_at,
+                         c.row_mac, c.limits, c.last_used_at,
                          s.id, s.account_id, s.root_id, s.name, s.client_id, s.permissions,
                          s.status, s.created_by, s.created_at, s.version, s.row_mac,
                          a.id, a.parent_id, a.name, a.profile, a.metadata, a.status,
                          a.entitlements, a.concurrent_calls, a.sub_account_concurrent_calls,
-                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac,
+                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac, a.rates,
                          p.id, p.parent_id, p.name, p.profile, p.metadata, p.status,
                          p.entitlements, p.concurrent_calls, p.sub_account_concurrent_calls,
-                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac,
+                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac, p.rates,
                          coalesce(a.shard, ?2), h.rev, h.nonce
                      FROM credentials c
                      LEFT JOIN service_accounts s ON s.id = c.service_account_id
@@ -90,7 +90,7 @@ impl CredentialStore for SqliteStore {
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
                          revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
-                         created_at, version, row_mac, last_used_at
+                         created_at, version, row_mac, limits, last_used_at
                      FROM credentials
                      WHERE id = ?1 AND root_id IS ?2",
                 )
@@ -113,7 +113,7 @@ impl CredentialStore for SqliteStore {
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
                          revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
-                         created_at, version, row_mac, last_used_at
+                         created_at, version, row_mac, limits, last_used_at
                      FROM credentials
                      WHERE account_id = ?1 AND root_id = ?2 AND kind = 'api_key'
                      ORDER BY id LIMIT 1",
@@ -159,7 +159,7 @@ impl CredentialStore for SqliteStore {
                         "SELECT id, kind, account_id, root_id, service_account_id, member_id,
                              format, tag, pepper_id, start, name, permissions, allowed_ips,
                              metadata, status, revoked_at, expires_at, lineage, superseded_by,
-                             grace_expires_at, created_at, version, row_mac, last_used_at
+                             grace_expires_at, created_at, version, row_mac, limits, last_used_at
                          FROM credentials
                          WHERE account_id IS NULL AND id > ?1
                          ORDER BY id LIMIT ?2",
@@ -172,7 +172,7 @@ impl CredentialStore for SqliteStore {
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
                          revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
-                         created_at, version, row_mac, last_used_at
+                         created_at, version, row_mac, limits, last_used_at
                      FROM credentials
                      WHERE account_id = ?2 AND root_id = ?1 AND kind = 'api_key' AND id > ?3
                      ORDER BY id LIMIT ?4",
@@ -196,7 +196,7 @@ impl CredentialStore for SqliteStore {
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
                          revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
-                         created_at, version, row_mac, last_used_at
+                         created_at, version, row_mac, limits, last_used_at
                      FROM credentials
                      WHERE id IN (SELECT ?2 UNION ALL
                              SELECT id FROM credentials WHERE lineage = ?2 AND lineage <> id)
@@ -294,9 +294,9 @@ pub(super) fn insert(connection: &Connection, credential: &Sealed<Credential>) -
             "INSERT INTO credentials (id, kind, account_id, root_id, service_account_id,
                  member_id, format, tag, pepper_id, start, name, permissions, allowed_ips,
                  metadata, status, revoked_at, expires_at, lineage, superseded_by,
-                 grace_expires_at, created_at, version, row_mac)
+                 grace_expires_at, created_at, version, row_mac, limits)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-                 ?18, ?19, ?20, ?21, ?22, ?23)",
+                 ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
         )
         .map_err(from_sqlite)?;
     rows::write(&mut statement, &rows::credential_cells(credential)?).map(|_| ())
@@ -310,7 +310,8 @@ pub(super) fn update(connection: &Connection, credential: &Sealed<Credential>) -
              SET format = ?7, tag = ?8, pepper_id = ?9, start = ?10, name = ?11,
                  permissions = ?12, allowed_ips = ?13, metadata = ?14, status = ?15,
                  revoked_at = ?16, expires_at = ?17, lineage = ?18, superseded_by = ?19,
-                 grace_expires_at = ?20, created_at = ?21, version = ?22, row_mac = ?23
+                 grace_expires_at = ?20, created_at = ?21, version = ?22, row_mac = ?23,
+                 limits = ?24
              WHERE id = ?1 AND kind = ?2 AND account_id IS ?3 AND root_id IS ?4
                  AND service_account_id IS ?5 AND member_id IS ?6 AND version = ?22 - 1",
         )

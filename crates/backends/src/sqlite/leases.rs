@@ -28,10 +28,10 @@ impl LeaseStore for SqliteStore {
                 .prepare_cached(
                     "SELECT a.id, a.parent_id, a.name, a.profile, a.metadata, a.status,
                          a.entitlements, a.concurrent_calls, a.sub_account_concurrent_calls,
-                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac,
+                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac, a.rates,
                          p.id, p.parent_id, p.name, p.profile, p.metadata, p.status,
                          p.entitlements, p.concurrent_calls, p.sub_account_concurrent_calls,
-                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac
+                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac, p.rates
                      FROM accounts AS a LEFT JOIN accounts AS p ON p.id = a.parent_id
                      WHERE a.id = ?1 AND (?2 IS NULL OR coalesce(a.parent_id, a.id) = ?2)",
                 )
@@ -92,6 +92,19 @@ impl LeaseStore for SqliteStore {
         let (record, clock) = (record.cloned(), self.lease_clock.clone());
         self.write_for(move |connection| {
             release(connection, (root, id), record.as_ref(), clock.now())
+        })
+        .await
+    }
+
+    async fn cancel_lease(&self, root: AccountId, id: LeaseId) -> Result<()> {
+        self.write_for(move |connection| {
+            let params = params![id.as_bytes(), root.as_bytes()];
+            execute(
+                connection,
+                "DELETE FROM leases WHERE id = ?1 AND root_id = ?2 AND released_at IS NULL",
+                params,
+            )
+            .map(drop)
         })
         .await
     }

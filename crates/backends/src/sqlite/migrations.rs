@@ -75,6 +75,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "leases",
         sql: include_str!("../../migrations/sqlite/0012_leases.sql"),
     },
+    Migration {
+        number: 13,
+        name: "rates",
+        sql: include_str!("../../migrations/sqlite/0013_rates.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

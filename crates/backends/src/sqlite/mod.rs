@@ -40,6 +40,7 @@ mod restore;
 mod rows;
 mod service_accounts;
 mod trail;
+mod uses;
 mod writer;
 
 pub use backup::{Phase, Snapshot, snapshot};

@@ -72,10 +72,10 @@ impl OAuthStore for SqliteStore {
                          s.status, s.created_by, s.created_at, s.version, s.row_mac,
                          a.id, a.parent_id, a.name, a.profile, a.metadata, a.status,
                          a.entitlements, a.concurrent_calls, a.sub_account_concurrent_calls,
-                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac,
+                         a.created_by_member, a.created_at, a.updated_at, a.version, a.row_mac, a.rates,
                          p.id, p.parent_id, p.name, p.profile, p.metadata, p.status,
                          p.entitlements, p.concurrent_calls, p.sub_account_concurrent_calls,
-                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac,
+                         p.created_by_member, p.created_at, p.updated_at, p.version, p.row_mac, p.rates,
                          c.service_account_id, c.root_id, c.keys, c.token_endpoint_audience,
                          c.not_before, c.version, c.row_mac,
                          coalesce(a.shard, -1), h.rev, h.nonce

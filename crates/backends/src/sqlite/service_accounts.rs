@@ -133,7 +133,7 @@ impl ServiceAccountStore for SqliteStore {
                     "SELECT id, kind, account_id, root_id, service_account_id, member_id, format,
                          tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
                          revoked_at, expires_at, lineage, superseded_by, grace_expires_at,
-                         created_at, version, row_mac, last_used_at
+                         created_at, version, row_mac, limits, last_used_at
                      FROM credentials
                      WHERE service_account_id = ?1 AND root_id = ?2 AND status <> 'revoked'
                          AND (expires_at IS NULL OR expires_at > ?3)

@@ -234,12 +234,12 @@ async fn a_hint_is_faster_than_the_second_and_a_lost_one_is_not_missed() {
         let listed = first.plane.list_nodes(&context).await.expect("a list");
         listed.nodes.into_iter().map(|node| node.name).collect::<Vec<_>>()
     };
-    assert_eq!(listed().await, ["node 0".into(), "node 1".into()]);
+    assert_eq!(listed().await, [Box::<str>::from("node 0"), "node 1".into()]);
     let key = nodes.key().await;
     assert_code(&second.verify(&key).await, Valid);
     stop.send(()).expect("it follows");
     following.await.expect("no panic");
-    assert_eq!(listed().await, ["node 0".into()]);
+    assert_eq!(listed().await, [Box::<str>::from("node 0")]);
     // Nobody waits for it any more, so whoever it still answers is not answered from what it had.
     assert_refused(&second.verify(&key).await);
     drop(end);

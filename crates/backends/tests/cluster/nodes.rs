@@ -13,7 +13,7 @@ use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::cluster::{Followed, Membership};
 use tenantry_core::error::{Error, Result};
 use tenantry_core::ids::{AccountId, CredentialId, ServiceAccountId};
-use tenantry_core::keys::NewKey;
+use tenantry_core::keys::{NewKey, NewKeyLimits};
 use tenantry_core::leads::NodeId;
 use tenantry_core::oauth::{AuthenticatedClient, ClientAuthentication, TokenRequest};
 use tenantry_core::permissions::PermissionSet;
@@ -151,7 +151,7 @@ impl Node {
 
     /// The same, of any text.
     pub(crate) async fn verify_text(&self, text: &str) -> Result<Code> {
-        let question = Question { credential: Asked::Key(text), permissions: &[], address: None };
+        let question = Question::of(Asked::Key(text));
         self.plane.verify(Verifier::operator(None), &question).await.map(|verdict| verdict.code)
     }
 
@@ -208,6 +208,7 @@ impl Nodes {
             let wire = Interposed { store: store.clone(), between: Wire::default() };
             let wire = Arc::new(wire);
             let parts = Parts {
+                meters: None,
                 store: wire.clone(),
                 clock: clock.clone(),
                 rng: rng.clone(),
@@ -262,6 +263,7 @@ impl Nodes {
             expires_at: None,
             allowed_ips: Vec::new(),
             metadata: Metadata::empty(),
+            limits: NewKeyLimits::default(),
         };
         let plane = &self.planes[0].plane;
         let created =

@@ -353,3 +353,32 @@ pub(crate) async fn leases_that_ended_long_ago_are_forgotten(backend: &dyn Backe
     let found = world.store.find_lease(None, held.id).await.expect("a read");
     assert_eq!(found.map(|lease| lease.fence), Some(held.fence));
 }
+
+pub(crate) async fn a_cancelled_lease_was_never_taken(backend: &dyn Backend) {
+    let world = World::new(backend).await;
+    let new = NewLease {
+        request_id: Some(LeaseRequestId::parse("a-request").expect("a request id")),
+        ..world.new_lease(&world.own, AMPLE)
+    };
+    let Acquired::New(lease, _) = world.store.acquire_lease(&new).await.expect("taken") else {
+        panic!("nothing was in use");
+    };
+    let elsewhere = world.sibling.id;
+    world.store.cancel_lease(elsewhere, lease.id).await.expect("nothing of that tree");
+    assert_eq!(world.in_use(&world.own).await.own, 1);
+    for _ in 0..2 {
+        world.store.cancel_lease(world.root.id, lease.id).await.expect("cancelled");
+    }
+    assert_eq!(world.in_use(&world.own).await, InUse::default());
+    let found = world.store.find_lease(Some(world.root.id), lease.id).await.expect("a read");
+    assert_eq!(found, None);
+    let again = NewLease { request_id: new.request_id, ..world.new_lease(&world.own, AMPLE) };
+    let taken = world.store.acquire_lease(&again).await.expect("an answer");
+    assert!(matches!(taken, Acquired::New(..)), "{taken:?}");
+    // One that was given back stays as it is.
+    let Acquired::New(lease, _) = taken else { return };
+    world.store.release_lease(world.root.id, lease.id, None).await.expect("released");
+    world.store.cancel_lease(world.root.id, lease.id).await.expect("nothing to cancel");
+    let found = world.store.find_lease(Some(world.root.id), lease.id).await.expect("a read");
+    assert!(found.is_some_and(|lease| lease.released_at.is_some()));
+}

@@ -28,4 +28,5 @@ mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;
 mod trail;
+mod uses;
 mod versions;

@@ -130,6 +130,13 @@ macro_rules! suite {
                 caps_of_a_record_that_was_changed_count_for_nothing
                 of_a_hundred_at_once_one_takes_the_last_slot
                 leases_that_ended_long_ago_are_forgotten
+                a_cancelled_lease_was_never_taken
+            }
+            uses {
+                uses_are_drawn_in_parts_until_none_are_left
+                uses_that_are_given_back_are_drawn_again
+                uses_of_a_later_grant_are_drawn_anew
+                fifty_who_draw_at_once_draw_all_uses_and_no_more
             }
             leads {
                 a_lead_is_replaced_by_whoever_knows_it

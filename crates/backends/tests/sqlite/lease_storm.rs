@@ -24,6 +24,7 @@ use tenantry_core::error::Error;
 use tenantry_core::ids::AccountId;
 use tenantry_core::leases::{LeaseFor, LeaseTtl, WantedLease};
 use tenantry_core::plane::{Parts, Policy};
+use tenantry_core::rates::Rates;
 use tenantry_core::realms::Realms;
 use tenantry_core::rng::{self, Rng, SeededRng};
 use tenantry_core::secrets::{Secrets, SecretsMaterial};
@@ -145,6 +146,7 @@ fn plane(directory: &Path, clock: &Arc<ManualClock>, material: &SecretsMaterial)
     let rng: Arc<dyn Rng> =
         Arc::new(SeededRng::new(u64::try_from(clock.now().micros()).expect("now")));
     Plane::new(Parts {
+        meters: None,
         store: Arc::new(SqliteStore::open(&options).expect("a store")),
         clock: clock.clone(),
         rng,
@@ -190,6 +192,7 @@ async fn at_no_instant_are_more_calls_in_progress_than_there_may_be() {
     let context = Context { actor, request_id: "storm".into(), address: None };
     let calls = |number: u32| ConcurrentCalls::new(number.into());
     let limits = AccountLimits {
+        rates: Rates::default(),
         concurrent_calls: calls(TREE_MAX),
         sub_account_concurrent_calls: calls(OWN_MAX),
     };

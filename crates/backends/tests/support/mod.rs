@@ -7,10 +7,11 @@ use tenantry_core::accounts::{
 use tenantry_core::audit::{Action, AuditEvent};
 use tenantry_core::clock::Timestamp;
 use tenantry_core::commit::{Commit, Replay};
-use tenantry_core::credentials::{Credential, CredentialStatus, Owner, Superseded};
+use tenantry_core::credentials::{Credential, CredentialStatus, KeyLimits, Owner, Superseded};
 use tenantry_core::ids::{AccountId, CredentialId, EventId, MemberId, ServiceAccountId};
 use tenantry_core::members::Member;
 use tenantry_core::permissions::PermissionSet;
+use tenantry_core::rates::Rates;
 use tenantry_core::rng::{self, SeededRng};
 use tenantry_core::secrets::plain::{self, KeyPrefix};
 use tenantry_core::secrets::{KeyFormat, PlainSecret, Protected, Sealed, Secrets, SecretsMaterial};
@@ -67,6 +68,7 @@ impl Draw {
             limits: AccountLimits {
                 concurrent_calls: ConcurrentCalls::new(1_000_000),
                 sub_account_concurrent_calls: ConcurrentCalls::new(1),
+                rates: Rates::from_stored("100/60 1000/3600").expect("rates"),
             },
             created_by: MemberId::generate(&self.rng, NOW),
             created_at: NOW,
@@ -113,6 +115,7 @@ impl Draw {
             permissions: PermissionSet::master(),
             allowed_ips: ["10.0.0.1/8", "::1/128"].map(|n| n.parse().expect("a network")).into(),
             metadata: Metadata::from_stored(r#"{"k":"v"}"#).expect("metadata"),
+            limits: KeyLimits::from_stored("5/1 uses:1000/86400@7").expect("limits"),
             expires_at: Some(Timestamp::from_micros(NOW.micros() + 1)),
             lineage: CredentialId::generate(&self.rng, NOW),
             ..self.credential(owner, KeyFormat::Native)
@@ -157,6 +160,7 @@ impl Draw {
             superseded: None,
             created_at: NOW,
             version: 1,
+            limits: KeyLimits::default(),
             last_used_at: None,
         }
     }

@@ -94,13 +94,14 @@ impl Plane {
 
 /// Names of the caps that differ.
 fn differing(before: AccountLimits, after: AccountLimits) -> Vec<String> {
-    let AccountLimits { concurrent_calls, sub_account_concurrent_calls } = after;
+    let AccountLimits { concurrent_calls, sub_account_concurrent_calls, rates } = after;
     let fields = [
         ("limits.concurrent_calls", before.concurrent_calls != concurrent_calls),
         (
             "limits.sub_account_concurrent_calls",
             before.sub_account_concurrent_calls != sub_account_concurrent_calls,
         ),
+        ("limits.rates", before.rates != rates),
     ];
     fields.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }

@@ -175,6 +175,7 @@ impl Plane {
         let root = &maker.root;
         context.actor.require_grant(&new.key.permissions)?;
         context.actor.require_end(new.key.expires_at)?;
+        context.actor.require_unlimited()?;
         if let Some(entitlement) = new.entitlement.filter(|e| !root.entitlements.has(*e)) {
             return Err(Error::Forbidden(Denial::NotEntitled(entitlement)));
         }

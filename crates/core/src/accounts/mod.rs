@@ -21,6 +21,7 @@ use crate::database::NewDatabase;
 use crate::error::{Conflict, Error};
 use crate::ids::{AccountId, MemberId};
 use crate::limits;
+use crate::rates::Rates;
 use crate::secrets::{MacWriter, Protected, SealKey};
 use crate::text::{Line, Metadata, Name};
 
@@ -161,6 +162,12 @@ impl Protected for Account {
         mac.number(created_at.micros());
         mac.number(updated_at.micros());
         mac.number(i64::try_from(*version).unwrap_or(i64::MAX));
+        // At the end and only where there are some: every other record has the seal that it had before
+        // records had this.
+        if let Some(rates) = limits.rates.to_stored() {
+            mac.text("rates");
+            mac.text(&rates);
+        }
     }
 }
 
@@ -319,6 +326,8 @@ pub struct AccountLimits {
     pub concurrent_calls: Option<ConcurrentCalls>,
     /// What this root account's sub-accounts have where they set nothing.
     pub sub_account_concurrent_calls: Option<ConcurrentCalls>,
+    /// Requests of its credentials in windows of time and, for a root account, of its tree's.
+    pub rates: Rates,
 }
 
 impl AccountLimits {

@@ -21,7 +21,7 @@ use crate::limits;
 use crate::verify::{Broken, VerifyCache};
 use std::future::Future;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
@@ -37,6 +37,8 @@ pub(crate) struct Follower {
     server: std::sync::Mutex<Option<(u64, Duration)>>,
     pub(super) looks: Looks,
     starts_over: AtomicU64,
+    /// How many nodes there were at the last answer.
+    nodes: AtomicU32,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl Follower {
             server: std::sync::Mutex::default(),
             looks: Looks::default(),
             starts_over: AtomicU64::new(0),
+            nodes: AtomicU32::new(1),
         }
     }
 
@@ -75,6 +78,10 @@ impl Follower {
 
     pub(super) const fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    pub(super) fn nodes(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed)
     }
 
     fn is_fresh(&self, now: Duration) -> bool {
@@ -171,6 +178,7 @@ impl Plane {
                 }
             },
         };
+        follower.nodes.store(polled.nodes.max(1), Ordering::Relaxed);
         reading.server = Some(polled.incarnation);
         let lease = follower.lease();
         let answered_at = self.clock.monotonic();

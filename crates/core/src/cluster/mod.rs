@@ -64,6 +64,11 @@ impl Cluster {
         }
     }
 
+    /// How many nodes share what each counts for itself.
+    pub(crate) fn sharing(&self) -> u32 {
+        self.follower.as_ref().map_or(1, Follower::nodes)
+    }
+
     /// By when something that is already in the log, and applied here, holds everywhere.
     fn effective(&self, revision: Revision, now: Timestamp) -> Effective {
         let bound = self.follower.as_ref().map_or(Duration::ZERO, Follower::max_staleness);

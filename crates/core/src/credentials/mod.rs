@@ -1,6 +1,10 @@
 //! Credentials: what can be presented and verified. An API key of an account, a platform key of
 //! the product's own services, or a client secret of a service account.
 
+mod limits;
+
+pub use limits::KeyLimits;
+
 use crate::Plane;
 use crate::clock::Timestamp;
 use crate::error::Conflict;
@@ -45,6 +49,8 @@ pub struct Credential {
     pub created_at: Timestamp,
     /// Grows by one with every change of the record.
     pub version: u64,
+    /// What it is limited to, beside its account. A client secret has none of its own.
+    pub limits: KeyLimits,
     /// When it was last presented and let in, up to a minute late. Outside the seal, written by
     /// nobody but [`crate::store::CredentialStore::touch_credentials`]: shown, never decided by.
     pub last_used_at: Option<Timestamp>,
@@ -210,6 +216,7 @@ impl Credential {
             superseded: None,
             created_at: now,
             version: 1,
+            limits: KeyLimits::default(),
             last_used_at: None,
         };
         (credential, secret)
@@ -262,6 +269,7 @@ impl Protected for Credential {
             superseded,
             created_at,
             version,
+            limits,
             last_used_at: _,
         } = self;
         mac.bytes(id.as_bytes());
@@ -307,6 +315,10 @@ impl Protected for Credential {
             mac.bytes(by.as_bytes());
             mac.number(until.micros());
         }
+        if let Some(limits) = limits.to_stored() {
+            mac.text("limits");
+            mac.text(&limits);
+        }
     }
 }
 
@@ -346,6 +358,7 @@ mod tests {
             superseded: None,
             created_at: at,
             version: 1,
+            limits: KeyLimits::default(),
             last_used_at: None,
         };
         let seal = URL_SAFE_NO_PAD.encode(Sealed::new(credential, &secrets).seal());

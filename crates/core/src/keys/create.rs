@@ -6,13 +6,15 @@ use crate::actor::{Actor, Context};
 use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::Commit;
-use crate::credentials::{Credential, NewCredential, Owner};
+use crate::credentials::{Credential, KeyLimits, NewCredential, Owner};
 use crate::error::{Conflict, Error, Problem, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::permissions::{PermissionSet, Right};
+use crate::rates::Rates;
 use crate::replay::{Keep, Once};
 use crate::secrets::{KeyFormat, PlainSecret, Sealed};
 use crate::text::{Metadata, Name};
+use crate::uses::{Refill, Uses};
 use ipnet::IpNet;
 
 /// A key to make.
@@ -30,6 +32,30 @@ pub struct NewKey {
     pub allowed_ips: Vec<IpNet>,
     /// The caller's own object.
     pub metadata: Metadata,
+    /// What it is limited to, beside its account.
+    pub limits: NewKeyLimits,
+}
+
+/// Limits of a key as they are asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewKeyLimits {
+    /// Requests in windows of time.
+    pub rates: Rates,
+    /// Uses to give it, and after how long they come back.
+    pub uses: Option<(i64, Option<Refill>)>,
+}
+
+impl NewKeyLimits {
+    /// As they are given at `now`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a number of uses that is out of range.
+    pub(super) fn given(self, now: Timestamp) -> Result<KeyLimits> {
+        let Self { rates, uses } = self;
+        let uses = uses.map(|(limit, refill)| Uses::new(limit, refill, now)).transpose();
+        let uses = uses.map_err(|problem| Error::invalid("limits.uses.limit", problem))?;
+        Ok(KeyLimits { rates, uses })
+    }
 }
 
 /// A key that was made, and its plaintext.
@@ -59,6 +85,7 @@ impl Plane {
         context.actor.require(Right::KeysWrite)?;
         context.actor.require_grant(&new.permissions)?;
         context.actor.require_end(new.expires_at)?;
+        context.actor.require_unlimited()?;
         if account.status == AccountStatus::Closed {
             return Err(Conflict::Closed.into());
         }
@@ -83,7 +110,9 @@ impl Plane {
             now,
             self,
         );
-        let key = Credential { allowed_ips: new.allowed_ips, metadata: new.metadata, ..key };
+        let limits = new.limits.given(now)?;
+        let key =
+            Credential { allowed_ips: new.allowed_ips, metadata: new.metadata, limits, ..key };
         let audit = self
             .audit_event(context, account.root(), now, Action::KeyCreated, Target::Key(key.id))
             .with("account_id", account.id)

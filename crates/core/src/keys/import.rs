@@ -7,7 +7,7 @@ use crate::actor::{Actor, Context};
 use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::Commit;
-use crate::credentials::{Credential, CredentialStatus, Owner};
+use crate::credentials::{Credential, CredentialStatus, KeyLimits, Owner};
 use crate::error::{Conflict, Error, Kind, Problem, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::limits;
@@ -97,6 +97,7 @@ impl Plane {
         let account = self.import_account(context, root, owner, accounts).await?;
         context.actor.require_grant(&new.permissions)?;
         context.actor.require_end(new.expires_at)?;
+        context.actor.require_unlimited()?;
         let now = self.clock.now();
         if new.expires_at.is_some_and(|expiry| expiry <= now) {
             return Err(Error::invalid("expires_at", Problem::NotInFuture));
@@ -130,6 +131,7 @@ impl Plane {
             lineage: id,
             created_at: now,
             superseded: None,
+            limits: KeyLimits::default(),
             last_used_at: None,
             version: 1,
         };

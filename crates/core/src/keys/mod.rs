@@ -11,7 +11,7 @@ mod rotate;
 mod switch;
 mod update;
 
-pub use create::{CreatedKey, NewKey};
+pub use create::{CreatedKey, NewKey, NewKeyLimits};
 pub use foreign::{ForeignHash, ForeignKind};
 pub use import::{ImportedHash, ImportedRows, NewImport};
 pub use platform::CreatedPlatformKey;

@@ -75,6 +75,10 @@ impl Plane {
             context.actor.require(Right::KeysWrite)?;
             context.actor.require_grant(&seen.key.permissions)?;
             context.actor.require_end(seen.key.expires_at)?;
+            // What a limited key gets of its own line is limited with it.
+            if context.actor.lineage() != Some(seen.key.lineage) {
+                context.actor.require_unlimited()?;
+            }
             if let Some(rotated) = self.rotate_once(context, seen, grace, once).await? {
                 return Ok(rotated);
             }
@@ -117,6 +121,7 @@ impl Plane {
             allowed_ips: old.allowed_ips.clone(),
             metadata: old.metadata.clone(),
             lineage: old.lineage,
+            limits: old.limits,
             ..key
         };
         let until = now.plus(grace);

@@ -45,6 +45,7 @@ impl Plane {
             if wanted == CredentialStatus::Active {
                 context.actor.require_grant(&key.permissions)?;
                 context.actor.require_end(key.expires_at)?;
+                context.actor.require_unlimited()?;
             }
             let now = self.clock.now();
             key.require_living(now)?;

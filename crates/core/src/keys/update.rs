@@ -1,6 +1,6 @@
 //! Changing what a key may do and what is said of it.
 
-use super::Seen;
+use super::{NewKeyLimits, Seen};
 use crate::Plane;
 use crate::actor::Context;
 use crate::audit::{Action, Target};
@@ -11,9 +11,12 @@ use crate::error::{Conflict, Error, Problem, Result};
 use crate::ids::CredentialId;
 use crate::limits;
 use crate::permissions::{PermissionSet, Right};
+use crate::rates::Rates;
 use crate::secrets::Sealed;
 use crate::text::{Metadata, Name};
+use crate::uses::Refill;
 use ipnet::IpNet;
+use std::time::Duration;
 
 /// What is to become of a key; what is not named stays.
 #[derive(Debug, Default)]
@@ -28,10 +31,14 @@ pub struct KeyChanges {
     pub allowed_ips: Option<Vec<IpNet>>,
     /// The caller's own object.
     pub metadata: Option<Metadata>,
+    /// Its rates.
+    pub rates: Option<Rates>,
+    /// Uses to give it anew, or none to count.
+    pub uses: Option<Option<(i64, Option<Refill>)>>,
 }
 
 impl KeyChanges {
-    fn apply(&self, before: &Credential) -> Credential {
+    fn apply(&self, before: &Credential, now: Timestamp) -> Result<Credential> {
         let mut key = before.clone();
         if let Some(name) = &self.name {
             key.name.clone_from(name);
@@ -48,7 +55,16 @@ impl KeyChanges {
         if let Some(metadata) = &self.metadata {
             key.metadata.clone_from(metadata);
         }
-        key
+        if let Some(rates) = self.rates {
+            key.limits.rates = rates;
+        }
+        if let Some(uses) = self.uses {
+            // A grant is later than the one before it, whatever the clock says.
+            let earlier = before.limits.uses.map(|uses| uses.granted_at());
+            let now = earlier.map_or(now, |at| now.max(at.plus(Duration::from_micros(1))));
+            key.limits.uses = NewKeyLimits { uses, ..NewKeyLimits::default() }.given(now)?.uses;
+        }
+        Ok(key)
     }
 }
 
@@ -71,12 +87,13 @@ impl Plane {
         for _ in 0..limits::RETRIES_MAX {
             let Seen { key: before, root, .. } = self.see_key(&context.actor, id).await?;
             context.actor.require(Right::KeysWrite)?;
-            let mut key = changes.apply(&before);
+            let now = self.clock.now();
+            let mut key = changes.apply(&before, now)?;
             if gives_more(&before, &key) {
                 context.actor.require_grant(&key.permissions)?;
                 context.actor.require_end(key.expires_at)?;
+                context.actor.require_unlimited()?;
             }
-            let now = self.clock.now();
             before.require_living(now)?;
             if changes.expires_at.flatten().is_some_and(|end| end <= now) {
                 return Err(Error::invalid("expires_at", Problem::NotInFuture));
@@ -113,6 +130,7 @@ fn changed(before: &Credential, after: &Credential) -> String {
         ("expires_at", before.expires_at != after.expires_at),
         ("allowed_ips", before.allowed_ips != after.allowed_ips),
         ("metadata", before.metadata != after.metadata),
+        ("limits", before.limits != after.limits),
     ];
     let names: Vec<&str> = differing.iter().filter(|(_, it)| *it).map(|(name, _)| *name).collect();
     names.join(",")
@@ -124,6 +142,7 @@ fn gives_more(before: &Credential, after: &Credential) -> bool {
     !before.permissions.covers(&after.permissions)
         || end(after) > end(before)
         || opens(&before.allowed_ips, &after.allowed_ips)
+        || after.limits.give_more_than(&before.limits)
 }
 
 /// True where the list after lets an address in that the list before does not, or may.

@@ -47,6 +47,8 @@ pub struct Granted {
 pub(crate) enum Taken {
     /// It was taken.
     Granted(Granted),
+    /// The same request had taken it before.
+    Again(Granted),
     /// A cap is reached: the account's own, else its parent's.
     Full {
         /// The cap.
@@ -128,11 +130,11 @@ impl Plane {
             }
             LeaseFor::Key(key) => {
                 context.actor.require(Right::LeasesWrite)?;
-                let question =
-                    Question { credential: Asked::Key(key), permissions: &[], address: None };
+                let question = Question::of(Asked::Key(key));
                 let verifier = Verifier::of(&context.actor);
                 let verdict = self.verify_with_lease(verifier, &question, wanted).await?;
-                return match (verdict.code, verdict.concurrency) {
+                let found = verdict.limits.map(|limits| *limits).unwrap_or_default();
+                return match (verdict.code, found.concurrency) {
                     (Code::Valid, Some(concurrency)) => concurrency.granted().ok_or_else(|| {
                         Error::internal("a verification that took a lease shows none")
                     }),
@@ -140,13 +142,15 @@ impl Plane {
                         limit: concurrency.limit,
                         in_use: concurrency.in_use,
                     }),
+                    (Code::RateLimited, _) => Err(Error::RatesExceeded(found.rates)),
+                    (Code::UsageExceeded, _) => Err(Error::UsesExceeded),
                     (Code::NotFound | Code::Malformed, _) => Err(Error::NotFound(Kind::Key)),
                     (code, _) => Err(Error::Forbidden(Denial::CredentialRefused(code))),
                 };
             }
         };
         match taken {
-            Taken::Granted(granted) => Ok(granted),
+            Taken::Granted(granted) | Taken::Again(granted) => Ok(granted),
             Taken::Full { limit, in_use } => Err(Error::CallsExceeded { limit, in_use }),
             Taken::Standing(standing) => Err(Error::Conflict(match verify::code_of(standing) {
                 Code::AccountProvisioning => Conflict::Provisioning,
@@ -165,25 +169,14 @@ impl Plane {
         reached: impl Fn(&Account) -> Result<()> + Send,
     ) -> Result<Taken> {
         for _ in 0..limits::RETRIES_MAX {
-            let rows = self.store.find_holder(root, id).await?;
-            let rows = rows.ok_or(Error::NotFound(Kind::Account))?;
-            let holder = Holder::open(rows, &self.secrets)?;
+            let holder = self.holder_of(root, id).await?;
             reached(&holder.account)?;
             let standing = holder.standing();
             if standing != Standing::GOOD {
                 return Ok(Taken::Standing(standing));
             }
-            let (caps, root) = (holder.caps(), holder.root());
-            let new = NewLease {
-                id: LeaseId::draw(&self.secrets, &*self.rng, self.clock.now(), id),
-                account: (id, holder.account.version),
-                root: (root.id, root.version),
-                ttl: wanted.ttl,
-                request_id: wanted.request_id.clone(),
-                reference: wanted.reference.clone(),
-                caps,
-            };
-            match self.store.acquire_lease(&new).await {
+            let caps = holder.caps();
+            match self.store.acquire_lease(&self.new_lease(&holder, wanted, caps)).await {
                 // An account was changed, maybe its caps; or an id was drawn before.
                 Err(Error::Conflict(Conflict::Changed | Conflict::Taken)) => {}
                 outcome => return told(outcome?, caps),
@@ -191,13 +184,55 @@ impl Plane {
         }
         Err(Error::Conflict(Conflict::Changed))
     }
+
+    /// The lease that the same request has taken before, where it still holds its slot; none is taken.
+    pub(crate) async fn lease_of_request(
+        &self,
+        (root, id): (AccountId, AccountId),
+        wanted: &WantedLease,
+    ) -> Result<Option<Granted>> {
+        if wanted.request_id.is_none() {
+            return Ok(None);
+        }
+        let holder = self.holder_of(Some(root), id).await?;
+        // Where none may be held, no new one is taken.
+        let asked = self.new_lease(&holder, wanted, InUse::default());
+        match self.store.acquire_lease(&asked).await {
+            Ok(Acquired::Again { lease, held: true, in_use }) => {
+                Ok(Some(Granted { lease, in_use: in_use.own, limit: holder.caps().own }))
+            }
+            Ok(_) | Err(Error::Conflict(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn holder_of(&self, root: Option<AccountId>, id: AccountId) -> Result<Holder> {
+        let rows = self.store.find_holder(root, id).await?;
+        Holder::open(rows.ok_or(Error::NotFound(Kind::Account))?, &self.secrets)
+    }
+
+    fn new_lease(&self, holder: &Holder, wanted: &WantedLease, caps: InUse) -> NewLease {
+        let (account, root) = (&holder.account, holder.root());
+        NewLease {
+            id: LeaseId::draw(&self.secrets, &*self.rng, self.clock.now(), account.id),
+            account: (account.id, account.version),
+            root: (root.id, root.version),
+            ttl: wanted.ttl,
+            request_id: wanted.request_id.clone(),
+            reference: wanted.reference.clone(),
+            caps,
+        }
+    }
 }
 
 /// What an outcome is told as.
 fn told(outcome: Acquired, caps: InUse) -> Result<Taken> {
     match outcome {
-        Acquired::New(lease, in_use) | Acquired::Again { lease, held: true, in_use } => {
+        Acquired::New(lease, in_use) => {
             Ok(Taken::Granted(Granted { lease, in_use: in_use.own, limit: caps.own }))
+        }
+        Acquired::Again { lease, held: true, in_use } => {
+            Ok(Taken::Again(Granted { lease, in_use: in_use.own, limit: caps.own }))
         }
         // To answer it as if it held a slot would be one call too many; a second one was not asked for.
         Acquired::Again { held: false, .. } => Err(Error::LeaseEnded),

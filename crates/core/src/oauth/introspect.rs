@@ -60,8 +60,8 @@ impl Plane {
         introspector: Introspector,
         token: &str,
     ) -> Result<Option<Introspected>> {
-        let question = Question { credential: Asked::Key(token), permissions: &[], address: None };
-        let verdict = self.verify(introspector.verifier, &question).await?;
+        let question = Question::of(Asked::Key(token));
+        let verdict = self.recognize(introspector.verifier, &question).await?;
         let known = verdict.known.filter(|_| verdict.code == Code::Valid);
         let known = known.filter(|known| match introspector.own {
             None => true,

@@ -199,6 +199,7 @@ impl Plane {
                     if added || (new.token_endpoint_audience && !settings.token_endpoint_audience) {
                         context.actor.require_grant(&service_account.permissions)?;
                         context.actor.require_end(None)?;
+                        context.actor.require_unlimited()?;
                     }
                     settings.keys.clone_from(&new.keys);
                     settings.token_endpoint_audience = new.token_endpoint_audience;

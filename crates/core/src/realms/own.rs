@@ -235,6 +235,7 @@ impl Plane {
         let organization = self.realms_owner(context, Right::RealmsWrite).await?;
         context.actor.require_grant(&PermissionSet::master())?;
         context.actor.require_end(None)?;
+        context.actor.require_unlimited()?;
         settings.check()?;
         if self.realms.knows(&settings.name, &settings.issuer) {
             return Err(Error::Conflict(Conflict::Taken));

@@ -187,6 +187,7 @@ pub(super) fn require_to_give(
     ends: impl IntoIterator<Item = Option<Timestamp>>,
 ) -> Result<()> {
     actor.require_grant(permissions)?;
+    actor.require_unlimited()?;
     ends.into_iter().try_for_each(|end| actor.require_end(end))
 }
 

@@ -64,6 +64,7 @@ impl Plane {
         context.actor.require_grant(&new.permissions)?;
         owner.require_open()?;
         context.actor.require_end(new.secret_expires_at)?;
+        context.actor.require_unlimited()?;
         let maker = self.maker_in(context, &owner.account).await?;
         let created_by = self.store.find_member_by_id(owner.organization.id, maker).await?;
         // Whoever chose a name does not wait for those that draw one.

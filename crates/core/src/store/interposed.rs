@@ -24,8 +24,9 @@ use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
     ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, LeaseStore, MemberStore, NewRows,
-    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore,
+    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore, UsesStore,
 };
+use crate::uses::{Draw, Drawn, Unspent};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,6 +187,7 @@ interpose! {
             record: Option<&CallRecord>,
         ) -> Released;
         read count_leases(root: AccountId, account: AccountId) -> InUse;
+        change cancel_lease(root: AccountId, id: LeaseId) -> ();
         read sweep_leases(below: LeaseId, kept: Duration, limit: u32) -> u64;
     }
     MemberStore {
@@ -263,5 +265,9 @@ interpose! {
             limit: u32,
         ) -> Listed<Credential>;
         read list_service_account_names(account: AccountId, base: &str) -> Vec<String>;
+    }
+    UsesStore {
+        change draw_uses(draw: &Draw) -> Option<Drawn>;
+        change return_uses(unspent: &[Unspent]) -> ();
     }
 }

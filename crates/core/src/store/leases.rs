@@ -51,6 +51,10 @@ pub trait LeaseStore: Send + Sync {
         record: Option<&CallRecord>,
     ) -> Result<Released>;
 
+    /// Forgets a lease of `root`'s tree that was not given back, as if it had not been taken: the request
+    /// that took it may take another. None there changes nothing.
+    async fn cancel_lease(&self, root: AccountId, id: LeaseId) -> Result<()>;
+
     /// Counts the leases held by an account and by the whole tree of `root`.
     async fn count_leases(&self, root: AccountId, account: AccountId) -> Result<InUse>;
 

@@ -156,6 +156,7 @@ impl Plane {
             id: known.id,
             lineage: read.credential.lineage,
             expires_at: read.credential.expires_at,
+            limited: !read.credential.limits.is_nothing(),
             name: read.credential.name,
             member,
             scope,

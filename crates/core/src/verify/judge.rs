@@ -1,7 +1,7 @@
 //! The verdict: the codes, and the order in which their rules are looked at.
 
 use super::known::{Known, Standing, State};
-use super::lease::Concurrency;
+use super::spend::Limited;
 use crate::clock::Timestamp;
 use crate::permissions::Permission;
 use std::net::IpAddr;
@@ -29,6 +29,10 @@ pub enum Code {
     IpNotAllowed,
     /// Lacks a permission that was asked for.
     InsufficientPermissions,
+    /// A window of time has as many requests as it may have.
+    RateLimited,
+    /// The uses that it was given are spent.
+    UsageExceeded,
     /// Every concurrent call that its account may have is in progress.
     ConcurrencyExceeded,
     /// Yes.
@@ -37,7 +41,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of the variants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::NotFound,
         Self::AccountProvisioning,
@@ -48,6 +52,8 @@ impl Code {
         Self::AccountClosed,
         Self::IpNotAllowed,
         Self::InsufficientPermissions,
+        Self::RateLimited,
+        Self::UsageExceeded,
         Self::ConcurrencyExceeded,
         Self::Valid,
     ];
@@ -66,6 +72,8 @@ impl Code {
             Self::AccountClosed => "ACCOUNT_CLOSED",
             Self::IpNotAllowed => "IP_NOT_ALLOWED",
             Self::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::UsageExceeded => "USAGE_EXCEEDED",
             Self::ConcurrencyExceeded => "CONCURRENCY_EXCEEDED",
             Self::Valid => "VALID",
         }
@@ -79,17 +87,17 @@ pub struct Verdict {
     pub code: Code,
     /// The credential, where there is one in the caller's tree.
     pub known: Option<Known>,
-    /// The calls of its account, where a lease was asked for and all else was well.
-    pub concurrency: Option<Box<Concurrency>>,
+    /// The limits that were looked at, where there are some and all else was well.
+    pub limits: Option<Box<Limited>>,
 }
 
 impl Verdict {
     pub(super) const fn unknown(code: Code) -> Self {
-        Self { code, known: None, concurrency: None }
+        Self { code, known: None, limits: None }
     }
 
     pub(super) const fn known(code: Code, known: Known) -> Self {
-        Self { code, known: Some(known), concurrency: None }
+        Self { code, known: Some(known), limits: None }
     }
 }
 

@@ -6,15 +6,18 @@ use super::tokens::AccessToken;
 use crate::accounts::{Account, AccountStatus};
 use crate::clock::Timestamp;
 use crate::commit::{Head, shard_of};
-use crate::credentials::{Credential, CredentialStatus, Owner};
+use crate::credentials::{Credential, CredentialStatus, KeyLimits, Owner};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId, ServiceAccountId};
 use crate::oauth::ClientCredential;
 use crate::permissions::{Grants, PermissionSet};
+use crate::rates::Rates;
 use crate::secrets::{Protected, Secrets, Tag};
 use crate::service_accounts::{ServiceAccount, ServiceAccountStatus};
 use crate::store::Found;
 use crate::text::{Metadata, Name};
+use crate::uses::Line;
+use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +69,14 @@ struct Extra {
     metadata: Metadata,
     allowed_ips: Box<[IpNet]>,
     client: Option<Client>,
+    limits: Option<Box<OfLine>>,
+}
+
+/// Limits, and the line of keys that they hold for together.
+#[derive(Debug)]
+pub(super) struct OfLine {
+    pub(super) lineage: CredentialId,
+    pub(super) limits: KeyLimits,
 }
 
 #[derive(Debug)]
@@ -175,6 +186,16 @@ impl Known {
         self.extra().map_or(&[], |extra| &extra.allowed_ips)
     }
 
+    pub(super) fn limits(&self) -> Option<&OfLine> {
+        self.extra().and_then(|extra| extra.limits.as_deref())
+    }
+
+    /// The line whose uses are spent, where it was given some.
+    pub(super) fn uses_line(&self, root: AccountId) -> Option<Line> {
+        let of = self.limits()?;
+        Some(Line { lineage: of.lineage, root, uses: of.limits.uses? })
+    }
+
     fn extra(&self) -> Option<&Extra> {
         self.about.extra.as_deref()
     }
@@ -205,6 +226,7 @@ impl Known {
                 service_account: client.id,
                 token: Some(token),
             }),
+            limits: None,
         };
         let grants = Arc::new(grants);
         let about = About { grants, expires_at, state, extra: Some(Box::new(extra)) };
@@ -229,6 +251,10 @@ impl Known {
             metadata: credential.metadata.clone(),
             allowed_ips: credential.allowed_ips.clone().into(),
             client,
+            limits: (!credential.limits.is_nothing()).then(|| {
+                let Credential { lineage, limits, .. } = *credential;
+                Box::new(OfLine { lineage, limits })
+            }),
         };
         let (expires_at, state) = (credential.ends_at().unwrap_or(NEVER), read.state());
         let about = if expires_at == NEVER && state == State::Active && extra.is_nothing() {
@@ -247,6 +273,7 @@ impl Extra {
             && self.metadata.is_empty()
             && self.allowed_ips.is_empty()
             && self.client.is_none()
+            && self.limits.is_none()
     }
 }
 
@@ -258,11 +285,14 @@ pub struct Slot {
     parent: Option<Arc<Slot>>,
     // Version, status and whether it is stale in one word, so that the newer one always wins.
     state: AtomicU64,
+    // Looked at only where the state says that there are some.
+    rates: ArcSwapOption<Rates>,
 }
 
 impl Slot {
     pub(super) fn new(account: &Account, parent: Option<Arc<Slot>>) -> Self {
-        Self { id: account.id, parent, state: AtomicU64::new(pack(account)) }
+        let rates = ArcSwapOption::new(rates_of(account));
+        Self { id: account.id, parent, state: AtomicU64::new(pack(account)), rates }
     }
 
     /// The account above it.
@@ -295,7 +325,24 @@ impl Slot {
         (state & STALE == 0).then(|| unpack(state))
     }
 
+    /// True where it, or the account above it, has rates.
+    pub(super) fn is_limited(&self) -> bool {
+        let limited = |slot: &Self| slot.state.load(Ordering::SeqCst) & LIMITED != 0;
+        limited(self) || self.parent.as_deref().is_some_and(limited)
+    }
+
+    /// Its own rates.
+    pub(super) fn rates(&self) -> Rates {
+        self.rates.load().as_deref().copied().unwrap_or_default()
+    }
+
+    /// Takes over what an account is, unless something newer is known; one at a time, under the lock of
+    /// its shard.
     pub(super) fn set(&self, account: &Account) {
+        // First: whoever sees that there are rates finds them.
+        if pack(account) >= self.state.load(Ordering::SeqCst) & !STALE {
+            self.rates.store(rates_of(account));
+        }
         // In one step: a reader must not see the old status as good again.
         let newer = |old: u64| Some((old & !STALE).max(pack(account)));
         let _ = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, newer);
@@ -306,7 +353,13 @@ impl Slot {
     }
 }
 
+fn rates_of(account: &Account) -> Option<Arc<Rates>> {
+    let rates = account.limits.rates;
+    (!rates.is_empty()).then(|| Arc::new(rates))
+}
+
 const STALE: u64 = 4;
+const LIMITED: u64 = 8;
 
 fn pack(account: &Account) -> u64 {
     let status = match account.status {
@@ -315,7 +368,8 @@ fn pack(account: &Account) -> u64 {
         AccountStatus::Suspended => 2,
         AccountStatus::Closed => 3,
     };
-    account.version << 3 | status
+    let limited = if account.limits.rates.is_empty() { 0 } else { LIMITED };
+    account.version << 4 | limited | status
 }
 
 const fn unpack(state: u64) -> AccountStatus {

@@ -1,11 +1,10 @@
-//! A verification that takes a lease with it, in one request: every check comes first, so that a
-//! refusal takes nothing.
+//! A verification that takes a lease with it, in one request.
 
-use super::{Code, Known, Question, Standing, Verdict, Verifier, asks_as};
+use super::{Code, Question, Standing, Verdict, Verifier, asks_as};
 use crate::Plane;
 use crate::actor::{Actor, Scope};
 use crate::error::{Denial, Error, Result};
-use crate::leases::{Granted, Lease, Taken, WantedLease};
+use crate::leases::{Granted, Lease, WantedLease};
 use crate::permissions::Right;
 
 /// The concurrent calls of an account, as a verification has found them.
@@ -20,6 +19,10 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
+    pub(super) fn of(Granted { lease, in_use, limit }: Granted) -> Self {
+        Self { limit, in_use, lease: Some(lease) }
+    }
+
     /// The lease and what it counts among.
     pub(crate) fn granted(self) -> Option<Granted> {
         let Self { limit, in_use, lease } = self;
@@ -59,43 +62,10 @@ impl Plane {
         question: &Question<'_>,
         wanted: &WantedLease,
     ) -> Result<Verdict> {
-        for (allowed, right) in
-            [(verifier.allowed, Right::KeysVerify), (verifier.leases, Right::LeasesWrite)]
-        {
-            if !allowed {
-                return Err(Error::Forbidden(Denial::Permission(right)));
-            }
+        if verifier.allowed && !verifier.leases {
+            return Err(Error::Forbidden(Denial::Permission(Right::LeasesWrite)));
         }
-        let (verdict, at) = self.judge(verifier, question).await?;
-        let verdict = match verdict {
-            Verdict { code: Code::Valid, known: Some(known), .. } => {
-                self.lease_for(known, wanted).await?
-            }
-            verdict => verdict,
-        };
-        let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
-        self.tally.count(verdict.code, used.map(|known| known.id).zip(at));
-        Ok(verdict)
-    }
-
-    /// Takes a lease for a credential that is good. Its account is read from the store: what the cache
-    /// says of it may be a moment old, and a slot is money.
-    async fn lease_for(&self, known: Known, wanted: &WantedLease) -> Result<Verdict> {
-        let Some(account) = known.account() else {
-            // Nothing is told of a key that belongs to no account.
-            return Ok(Verdict::unknown(Code::NotFound));
-        };
-        let place = (Some(account.root()), account.id);
-        let (code, concurrency) = match self.take_lease(place, wanted, |_| Ok(())).await? {
-            Taken::Granted(Granted { lease, in_use, limit }) => {
-                (Code::Valid, Some(Concurrency { limit, in_use, lease: Some(lease) }))
-            }
-            Taken::Full { limit, in_use } => {
-                (Code::ConcurrencyExceeded, Some(Concurrency { limit, in_use, lease: None }))
-            }
-            Taken::Standing(standing) => (code_of(standing), None),
-        };
-        Ok(Verdict { code, known: Some(known), concurrency: concurrency.map(Box::new) })
+        self.settle(verifier, question, Some(wanted)).await
     }
 }
 

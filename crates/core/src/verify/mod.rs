@@ -13,6 +13,7 @@ mod judge;
 mod known;
 mod lease;
 mod misses;
+mod spend;
 mod tally;
 mod tokens;
 
@@ -28,6 +29,7 @@ pub use lease::Concurrency;
 pub(crate) use lease::code_of;
 pub use misses::{Budget, network};
 pub(crate) use misses::{Misses, Source};
+pub use spend::Limited;
 pub(crate) use tally::Tally;
 pub use tokens::AccessToken;
 pub(crate) use tokens::PresentedToken;
@@ -39,6 +41,7 @@ use crate::clock::Timestamp;
 use crate::error::{Denial, Error, Result};
 use crate::ids::{AccountId, CredentialId, ServiceAccountId};
 use crate::jwt::looks_like_jwt;
+use crate::leases::WantedLease;
 use crate::limits;
 use crate::permissions::{Permission, Right};
 use crate::secrets::{Presented, Protected as _, Tag, plain};
@@ -53,6 +56,16 @@ pub struct Question<'a> {
     pub permissions: &'a [Permission],
     /// Where it came from; needed where the credential has an allow-list.
     pub address: Option<IpAddr>,
+    /// How often it counts in rates and uses, at least once.
+    pub cost: u32,
+}
+
+impl<'a> Question<'a> {
+    /// Whether a credential is good, for a request that counts once.
+    #[must_use]
+    pub const fn of(credential: Asked<'a>) -> Self {
+        Self { credential, permissions: &[], address: None, cost: 1 }
+    }
 }
 
 /// The credential that is asked about.
@@ -125,20 +138,52 @@ pub(crate) fn believed<T>(outcome: Result<T>) -> Result<Option<T>> {
 }
 
 impl Plane {
-    /// Verifies a credential of the caller's tree, or of any tree for a platform key.
+    /// Verifies a credential of the caller's tree, or of any tree for a platform key. A yes counts in
+    /// the rates of its key and accounts, and spends uses of the key; a no spends nothing.
     ///
     /// # Errors
     /// A missing permission of the caller; [`Error::RateLimited`] for a credential that is not in
     /// the cache where too many were looked up in vain; [`Error::Unavailable`] where the store is
     /// needed and does not answer. A refusal of the credential is a [`Verdict`], not an error.
     pub async fn verify(&self, verifier: Verifier, question: &Question<'_>) -> Result<Verdict> {
-        if !verifier.allowed {
-            return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
-        }
+        self.settle(verifier, question, None).await
+    }
+
+    /// Says what a credential is as [`Self::verify`] does, but counts it in no rate and spends none of
+    /// its uses: nobody is let in by that.
+    pub(crate) async fn recognize(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+    ) -> Result<Verdict> {
         let (verdict, at) = self.judge(verifier, question).await?;
+        self.count(&verdict, at);
+        Ok(verdict)
+    }
+
+    /// Judges a credential, takes what a good one needs for its request, and counts the answer.
+    async fn settle(
+        &self,
+        verifier: Verifier,
+        question: &Question<'_>,
+        lease: Option<&WantedLease>,
+    ) -> Result<Verdict> {
+        let (verdict, at) = self.judge(verifier, question).await?;
+        let verdict = match verdict {
+            Verdict { code: Code::Valid, known: Some(known), .. }
+                if lease.is_some() || known.is_limited() =>
+            {
+                self.spend(known, question.cost, lease).await?
+            }
+            verdict => verdict,
+        };
+        self.count(&verdict, at);
+        Ok(verdict)
+    }
+
+    fn count(&self, verdict: &Verdict, at: Option<Timestamp>) {
         let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
         self.tally.count(verdict.code, used.map(|known| known.id).zip(at));
-        Ok(verdict)
     }
 
     /// The answer, and when a credential that was found was judged.
@@ -147,6 +192,9 @@ impl Plane {
         verifier: Verifier,
         question: &Question<'_>,
     ) -> Result<(Verdict, Option<Timestamp>)> {
+        if !verifier.allowed {
+            return Err(Error::Forbidden(Denial::Permission(Right::KeysVerify)));
+        }
         if let Asked::Key(text) = question.credential
             && looks_like_jwt(text)
         {

@@ -1,6 +1,7 @@
 //! `/v1/accounts/{id}/limits`
 
 use super::accounts::Violations;
+use super::rates::{decode_rates, encode_rates};
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
@@ -14,6 +15,7 @@ use tenantry_core::accounts::{AccountLimits, ConcurrentCalls, LimitsInForce};
 use tenantry_core::error::{Error, Kind, Problem};
 use tenantry_core::ids::AccountId;
 use tenantry_core::limits;
+use tenantry_core::rates::Rates;
 
 /// `GET /v1/accounts/{id}/limits`: what was set, what counts, and what is in use.
 pub(crate) async fn find(
@@ -32,7 +34,7 @@ pub(crate) async fn set(
     PathSegment(id): PathSegment,
     body: JsonBody,
 ) -> Result<Response, Refusal> {
-    let limits = decode(&super::decode(&body)?)?;
+    let limits = decode(super::decode(&body)?)?;
     let set = state.plane.set_limits(&context, parse(&id)?, limits).await?;
     Ok(reply::json(StatusCode::OK, reply::JSON, &encode(&set)))
 }
@@ -41,7 +43,7 @@ fn parse(id: &str) -> Result<AccountId, Error> {
     AccountId::parse_any(id).map_err(|_| Error::NotFound(Kind::Account))
 }
 
-fn decode(body: &api::SetLimits) -> Result<AccountLimits, Error> {
+fn decode(body: api::SetLimits) -> Result<AccountLimits, Error> {
     let mut violations = Violations(Vec::new());
     let mut calls = |field: &str, number: Option<i64>| {
         let max = limits::CONCURRENT_CALLS_MAX.into();
@@ -54,7 +56,10 @@ fn decode(body: &api::SetLimits) -> Result<AccountLimits, Error> {
             "sub_account_concurrency",
             body.sub_account_concurrency,
         ),
+        rates: Rates::default(),
     };
+    let rates = decode_rates("rate", body.rate.unwrap_or_default(), &mut violations);
+    let limits = AccountLimits { rates, ..limits };
     if violations.0.is_empty() { Ok(limits) } else { Err(Error::Invalid(violations.0)) }
 }
 
@@ -67,5 +72,6 @@ fn encode(limits: &LimitsInForce) -> api::LimitsInForce {
         sub_account_concurrency: number(limits.set.sub_account_concurrent_calls),
         in_use: limits.in_use,
         given: limits.given,
+        rate: encode_rates(&limits.set.rates),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod leases;
 pub(crate) mod limits;
 pub(crate) mod problem;
+pub(crate) mod rates;
 pub(crate) mod realms;
 pub(crate) mod service_accounts;
 pub(crate) mod verify;

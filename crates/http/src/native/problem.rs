@@ -155,8 +155,11 @@ fn describe_core(error: &Error) -> Description {
         Error::LimitReached { .. } => (StatusCode::CONFLICT, "limit_reached"),
         Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, "concurrency_exceeded"),
         Error::CallsExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "concurrency_exceeded"),
+        Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, "usage_exceeded"),
         Error::LeaseEnded => (StatusCode::GONE, "lease_ended"),
-        Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        Error::RateLimited { .. } | Error::RatesExceeded(_) => {
+            (StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+        }
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -180,7 +183,9 @@ const fn denial_code(denial: &Denial) -> &'static str {
         Denial::Permission(_) | Denial::Role => "insufficient_permissions",
         Denial::SubAccountsDoNotNest => "subaccounts_cannot_nest",
         Denial::NotEntitled(_) => "not_entitled",
-        Denial::GrantExceedsOwn | Denial::EndExceedsOwn => "grant_exceeds_own",
+        Denial::GrantExceedsOwn | Denial::EndExceedsOwn | Denial::LimitsExceedOwn => {
+            "grant_exceeds_own"
+        }
         Denial::TenantMismatch => "tenant_mismatch",
         Denial::OperatorOnly => "operator_only",
         Denial::OwnAccount => "own_account",

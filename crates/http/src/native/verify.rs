@@ -3,6 +3,7 @@
 //! The hot path. [`answer`] is what the router mounts and what the short-cut in front of it calls.
 
 use super::leases::{decode_wanted, encode_lease};
+use super::rates;
 use crate::app::{AppState, Peer};
 use crate::body::{self, RequestBody};
 use crate::caller;
@@ -22,7 +23,9 @@ use tenantry_core::json::{self, Json};
 use tenantry_core::leases::WantedLease;
 use tenantry_core::limits;
 use tenantry_core::permissions::Permission;
-use tenantry_core::verify::{Asked, Code, Concurrency, Kind, Known, Question, Verdict, Verifier};
+use tenantry_core::verify::{
+    Asked, Code, Concurrency, Kind, Known, Limited, Question, Verdict, Verifier,
+};
 
 /// The route of [`answer`], for the short-cut.
 pub(crate) const PATH: &str = "/v1/keys/verify";
@@ -46,8 +49,15 @@ pub(crate) async fn answer(
     headers: &HeaderMap,
     body: impl RequestBody,
 ) -> Response {
-    match decide(state, peer, headers, body).await {
-        Ok(bytes) => reply::json_bytes(bytes),
+    let verdict = decide(state, peer, headers, body).await;
+    match verdict.and_then(|verdict| Ok((encode(&verdict)?, verdict))) {
+        Ok((bytes, verdict)) => {
+            let mut response = reply::json_bytes(bytes);
+            if let Some(limits) = &verdict.limits {
+                rates::insert_fields(response.headers_mut(), &limits.rates);
+            }
+            response
+        }
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -57,14 +67,13 @@ async fn decide(
     peer: Peer,
     headers: &HeaderMap,
     body: impl RequestBody,
-) -> Result<Bytes, Refusal> {
+) -> Result<Verdict, Refusal> {
     let verifier = caller::verifier(state, headers, peer).await?;
     body::require_plain_json(headers)?;
     body::require_no_coding(headers)?;
     let bytes = body::read_body(body, state, body::BODY_BYTES_MAX).await?;
-    let verdict = if let Some(key) = lone_key(&bytes) {
-        let question = Question { credential: Asked::Key(key), permissions: &[], address: None };
-        state.plane.verify(verifier, &question).await?
+    Ok(if let Some(key) = lone_key(&bytes) {
+        state.plane.verify(verifier, &Question::of(Asked::Key(key))).await?
     } else {
         let body = body::JsonBody::from_bytes(bytes)?;
         let asked = Decoded::new(super::typed(&body)?)?;
@@ -74,8 +83,7 @@ async fn decide(
             drop(asked);
             with_lease(state, verifier, body).await?
         }
-    };
-    encode(&verdict)
+    })
 }
 
 /// Answers a question with a lease, which changes something: a client that hangs up drops only the
@@ -109,6 +117,7 @@ struct Decoded<'a> {
     asked: api::Verify<'a>,
     permissions: Vec<Permission>,
     address: Option<IpAddr>,
+    cost: u32,
     lease: Option<WantedLease>,
 }
 
@@ -119,7 +128,8 @@ impl<'a> Decoded<'a> {
         let address = address.map_err(|_| Error::invalid("ip", Problem::Malformed))?;
         let lease =
             asked.lease.filter(|lease| lease.get() != "null").map(decode_lease).transpose()?;
-        Ok(Self { asked, permissions, address, lease })
+        let cost = rates::decode_cost(asked.cost)?;
+        Ok(Self { asked, permissions, address, cost, lease })
     }
 
     fn question(&self) -> Result<Question<'_>, Error> {
@@ -138,7 +148,8 @@ impl<'a> Decoded<'a> {
                 return Err(Error::invalid(missing, Problem::Missing));
             }
         };
-        Ok(Question { credential, permissions: &self.permissions, address: self.address })
+        let Self { permissions, address, cost, .. } = self;
+        Ok(Question { credential, permissions, address: *address, cost: *cost })
     }
 }
 
@@ -202,8 +213,8 @@ fn write(verdict: &Verdict, out: &mut Vec<u8>) -> Result<(), Refusal> {
               \"metadata\":null",
         ),
     }
-    if let Some(concurrency) = &verdict.concurrency {
-        encode_concurrency(concurrency, out)?;
+    if let Some(limits) = &verdict.limits {
+        encode_limits(limits, out)?;
     }
     out.push(b'}');
     Ok(())
@@ -279,16 +290,12 @@ fn encode_known(known: &Known, out: &mut Vec<u8>) -> Result<(), Error> {
 }
 
 /// What is rare enough to be left to the library.
-fn encode_concurrency(concurrency: &Concurrency, out: &mut Vec<u8>) -> Result<(), Error> {
-    let Concurrency { limit, in_use, lease } = concurrency;
-    let (limit, in_use) = (*limit, *in_use);
-    let limits =
-        leases::VerifiedLimits { concurrency: leases::VerifiedConcurrency { limit, in_use } };
+fn encode_limits(found: &Limited, out: &mut Vec<u8>) -> Result<(), Error> {
     out.extend_from_slice(b",\"limits\":");
-    serde_json::to_writer(&mut *out, &limits).map_err(Error::internal)?;
-    if let Some(lease) = lease {
+    serde_json::to_writer(&mut *out, &rates::encode_found(found)).map_err(Error::internal)?;
+    if let Some(Concurrency { limit, in_use, lease: Some(lease) }) = &found.concurrency {
         out.extend_from_slice(b",\"lease\":");
-        let lease = encode_lease(lease, in_use, limit)?;
+        let lease = encode_lease(lease, *in_use, *limit)?;
         serde_json::to_writer(&mut *out, &lease).map_err(Error::internal)?;
     }
     Ok(())

@@ -95,9 +95,10 @@ fn describe_core(error: &Error) -> Description {
         | Error::LimitReached { .. }
         | Error::LeaseEnded
         | Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, INVALID_REQUEST),
-        Error::RateLimited { .. } | Error::CallsExceeded { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE)
-        }
+        Error::RateLimited { .. }
+        | Error::CallsExceeded { .. }
+        | Error::RatesExceeded(_)
+        | Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE),
         Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, INVALID_REQUEST),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error"),
         Error::Unavailable(_) | Error::OutcomeUnknown(_) => {

@@ -1,6 +1,7 @@
 //! `serve`
 
 mod seal;
+mod shared;
 mod tokens;
 
 use crate::config::{Config, MetricsListen};
@@ -88,6 +89,9 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
     let operator = tokio::spawn(server::serve_operator(app, operator, owner, wait(stopped)));
 
     let mut chores = chores(&plane);
+    if let Some(meters) = &config.meters {
+        chores.spawn(shared::check_meters(meters.clone()));
+    }
     let (end, ended) = watch::channel(false);
     let sealing = wiring::sealer(config);
     let sealing = tokio::spawn(seal::run(plane.clone(), sealing, wait(ended.clone())));
@@ -117,9 +121,7 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         _ = interrupt.recv() => tracing::warn!("stopping at once"),
     }
     chores.abort_all();
-    if let Err(error) = plane.flush_last_used().await {
-        tracing::warn!(%error, "last-used times were not written");
-    }
+    write_what_is_left(&plane).await;
     // After the last change.
     let _ = end.send(true);
     let _ = sealing.await;
@@ -216,7 +218,18 @@ fn chores(plane: &Arc<Plane>) -> JoinSet<()> {
     chores.spawn(sweep(plane.clone()));
     chores.spawn(tokens::keep(plane.clone()));
     chores.spawn(sweep_leases(plane.clone()));
+    chores.spawn(shared::give_uses_back(plane.clone()));
     chores
+}
+
+/// Writes what requests have left in memory, before the end.
+async fn write_what_is_left(plane: &Plane) {
+    if let Err(error) = plane.flush_last_used().await {
+        tracing::warn!(%error, "last-used times were not written");
+    }
+    if let Err(error) = plane.give_uses_back(true).await {
+        tracing::warn!(%error, "uses that were drawn and not spent are lost");
+    }
 }
 
 /// Writes last-used times now and then, for as long as the server runs.

@@ -104,6 +104,7 @@ fn app(store: Arc<Interposed<SqliteStore, Panicking>>) -> App {
     let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
     let realms = Realms::new(&material, false, Vec::new()).expect("the built-in realm");
     let plane = Plane::new(Parts {
+        meters: None,
         store,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -29,6 +29,7 @@ pub(crate) fn app(folder: &std::path::Path) -> App {
     let store = SqliteStore::open(&SqliteOptions::new(folder, SystemClock.now()));
     let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
     let plane = Plane::new(Parts {
+        meters: None,
         store: Arc::new(store.expect("a store")),
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -24,6 +24,7 @@ fn plane() -> (tempfile::TempDir, Plane, String) {
     let material = SecretsMaterial::generate(&*rng).expect("secrets");
     let store = SqliteStore::open(&SqliteOptions::new(folder.path(), clock.now()));
     let plane = Plane::new(Parts {
+        meters: None,
         store: Arc::new(store.expect("a store")),
         clock,
         rng,

@@ -63,6 +63,7 @@ async fn case_42_whoever_lacks_a_permission_cannot_grant_it() {
     let root = AccountId::parse_native(&app.organization.account_id).expect("an id");
     let own = PermissionSet::parse(["tenantry.accounts:write", "api:read", "reports:*"]);
     let actor = KeyActor {
+        limited: false,
         id: CredentialId::from_bytes([1; 16]),
         lineage: CredentialId::from_bytes([1; 16]),
         name: None,

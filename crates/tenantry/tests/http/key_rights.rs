@@ -190,6 +190,7 @@ async fn a_member_and_the_operator_have_the_keys_of_their_organization() {
         address: None,
     };
     let new = || NewKey {
+        limits: tenantry_core::keys::NewKeyLimits::default(),
         format: None,
         name: None,
         permissions: PermissionSet::master(),

@@ -46,6 +46,7 @@ async fn a_further_key_is_what_was_asked_for_and_says_so_when_it_is_verified() {
         "allowed_ips": ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::1/128"],
         "metadata": { "b": 1.50, "a": [null, "x"] },
         "status": "active",
+        "limits": { "rate": [], "uses": null },
         "expires_at": "2025-07-10T15:35:00.500000Z",
         "lineage": id,
         "superseded_by": null,

@@ -23,9 +23,9 @@ async fn limits_say_what_was_set_what_counts_and_what_is_in_use() {
     let (sub, root) = (app.sub_account("s").await, &app.organization.account_id);
     let limits = async |id: &str| app.owner().get(&path(id)).await.json;
     let of_sub = json!({ "account_id": sub.id, "concurrency": null, "effective_concurrency": 10,
-        "sub_account_concurrency": null, "in_use": 0, "given": null });
+        "sub_account_concurrency": null, "in_use": 0, "given": null, "rate": [] });
     let of_root = json!({ "account_id": root, "concurrency": null, "effective_concurrency": null,
-        "sub_account_concurrency": null, "in_use": 0, "given": 0 });
+        "sub_account_concurrency": null, "in_use": 0, "given": 0, "rate": [] });
     assert_eq!((limits(&sub.id).await, limits(root).await), (of_sub, of_root));
 
     let body = json!({ "concurrency": 100, "sub_account_concurrency": 25 });

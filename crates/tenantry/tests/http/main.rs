@@ -28,6 +28,7 @@ mod misses;
 mod oauth;
 mod openapi;
 mod operator;
+mod rates;
 mod realms;
 mod rotation;
 mod rotation_laws;

@@ -41,6 +41,7 @@ impl Running {
         let store = SqliteStore::open(&SqliteOptions::new(dir.path(), SystemClock.now()));
         let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
         let plane = Arc::new(Plane::new(Parts {
+            meters: None,
             store: Arc::new(store.expect("a store")),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),

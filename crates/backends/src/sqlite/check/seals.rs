@@ -14,7 +14,7 @@ const PAGE_ROWS: i64 = 4096;
 pub(super) const ACCOUNTS: &str =
     "SELECT rowid, id, parent_id, name, profile, metadata, status, entitlements,
          concurrent_calls, sub_account_concurrent_calls, created_by_member, created_at, updated_at,
-         version, row_mac
+         version, row_mac, rates
      FROM accounts WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
 pub(super) const SERVICE_ACCOUNTS: &str =
@@ -26,7 +26,7 @@ pub(super) const CREDENTIALS: &str =
     "SELECT rowid, id, kind, account_id, root_id, service_account_id, member_id,
          format, tag, pepper_id, start, name, permissions, allowed_ips, metadata, status,
          revoked_at, expires_at, lineage, superseded_by, grace_expires_at, created_at, version,
-         row_mac, last_used_at
+         row_mac, limits, last_used_at
      FROM credentials WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
 const SIGNING_KEYS: &str =

@@ -184,7 +184,8 @@ fn describe_core(error: &Error) -> Description {
             (StatusCode::TOO_MANY_REQUESTS, "concurrency_exceeded", "Limit exceeded")
         }
         Error::LeaseEnded => (StatusCode::GONE, "lease_ended", "Gone"),
-        Error::RateLimited { .. } => {
+        Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, "usage_exceeded", "Limit exceeded"),
+        Error::RateLimited { .. } | Error::RatesExceeded(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
         }
         Error::NotImplemented(_) => {

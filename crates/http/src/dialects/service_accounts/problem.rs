@@ -108,7 +108,7 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::LimitReached { .. } | Error::ConcurrencyExceeded { .. } => {
             (StatusCode::CONFLICT, "Limit reached", "LIMIT_REACHED")
         }
-        Error::CallsExceeded { .. } => {
+        Error::CallsExceeded { .. } | Error::RatesExceeded(_) | Error::UsesExceeded => {
             (StatusCode::TOO_MANY_REQUESTS, "Limit reached", "LIMIT_REACHED")
         }
         Error::LeaseEnded => (StatusCode::GONE, "Gone", "INVALID_REQUEST"),

@@ -113,6 +113,8 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         }
         Error::LeaseEnded => (StatusCode::GONE, "The lease has ended"),
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
+        Error::RatesExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
+        Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, "No uses are left"),
         Error::NotImplemented(_) => {
             (StatusCode::NOT_IMPLEMENTED, "A separate database is not available yet")
         }
@@ -135,6 +137,7 @@ const fn denied(denial: &Denial) -> &'static str {
         Denial::Permission(_)
         | Denial::GrantExceedsOwn
         | Denial::EndExceedsOwn
+        | Denial::LimitsExceedOwn
         | Denial::Role
         | Denial::TenantMismatch
         | Denial::OwnAccount

@@ -1,6 +1,7 @@
 //! Bodies that make or change a key.
 
 use crate::native::accounts::{Violations, decode_metadata};
+use crate::native::rates;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use tenantry_api::keys as api;
@@ -29,9 +30,10 @@ pub(super) fn new_key(body: api::CreateKey<'_>) -> Result<NewKey, Error> {
     let allowed_ips =
         violations.take("allowed_ips", networks(body.allowed_ips.as_deref().unwrap_or_default()));
     let metadata = decode_metadata(body.metadata, &mut violations);
+    let limits = rates::decode_new(body.limits, &mut violations);
     match (permissions, allowed_ips, metadata) {
         (Some(permissions), Some(allowed_ips), Some(metadata)) if violations.0.is_empty() => {
-            Ok(NewKey { format, name, permissions, expires_at, allowed_ips, metadata })
+            Ok(NewKey { format, name, permissions, expires_at, allowed_ips, metadata, limits })
         }
         _ => Err(Error::Invalid(violations.0)),
     }
@@ -67,6 +69,7 @@ pub(super) fn changes(body: api::UpdateKey<'_>) -> Result<KeyChanges, Error> {
         Patch::Clear => Some(Metadata::empty()),
         Patch::Set(text) => decode_metadata(Some(text), &mut violations),
     };
+    rates::decode_changes(body.limits, &mut changes, &mut violations);
     if violations.0.is_empty() { Ok(changes) } else { Err(Error::Invalid(violations.0)) }
 }
 

@@ -7,6 +7,7 @@ use super::effective::{Wait, encode_effective};
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
+use crate::native::rates;
 use crate::once::{Attempt, once};
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -203,6 +204,7 @@ fn encode_key(key: &Credential) -> Result<api::Key<'_>, Error> {
         allowed_ips: key.allowed_ips.iter().map(ToString::to_string).collect(),
         metadata: raw(key.metadata.as_str())?,
         status: key.status.as_str(),
+        limits: rates::encode_key_limits(&key.limits)?,
         expires_at: key.expires_at.map(reply::time).transpose()?,
         lineage: key.lineage.to_string(),
         superseded_by: key.superseded.map(|superseded| superseded.by.to_string()),

@@ -53,6 +53,9 @@ struct Asked {
     /// Where the request came from.
     #[schema(schema_with = address, required = false)]
     ip: (),
+    /// How often it counts in rates and uses; once unless given.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    cost: Option<i64>,
     /// Takes a slot for a concurrent call too, where all else is well.
     lease: Option<WantedLease>,
 }
@@ -67,7 +70,9 @@ fn verification(part: &mut Part) {
     part.call(Post, "/v1/keys/verify", (Caller::Key, "May this key do this, now?"), |call| {
         call.about(
             "Always 200 when the question was understood; `code` says why not. A key of a tree \
-             that is not the caller's is NOT_FOUND.",
+             that is not the caller's is NOT_FOUND. A yes counts in the rates of the key, of its \
+             account and of the organization, and spends uses of the key; a no spends nothing. \
+             `RateLimit` and `RateLimit-Policy` tell of the windows.",
         )
         .takes::<Verify>(JSON)
         .gives::<Verdict<'_>>(200, JSON, "The verdict")

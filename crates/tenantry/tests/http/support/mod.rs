@@ -135,6 +135,7 @@ impl TestApp {
         let fetch = Documents::new(DialRules::default());
         let store = Arc::new(Interposed { store, between: LostReply::default() });
         let parts = Parts {
+            meters: None,
             store: store.clone(),
             clock: clock.clone(),
             rng,
@@ -175,6 +176,7 @@ impl TestApp {
     pub(crate) fn another_node(&self) -> Plane {
         let material = SecretsMaterial::generate(&SeededRng::new(7)).expect("secrets");
         Plane::new(Parts {
+            meters: None,
             store: self.store.clone(),
             clock: self.clock.clone(),
             rng: Arc::new(SeededRng::new(8)),
