@@ -12,6 +12,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod valkey;
 
 use std::time::Duration;
 use tenantry_core::clock::{Clock as _, SystemClock};

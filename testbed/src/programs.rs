@@ -32,6 +32,13 @@ pub fn find_haproxy() -> Option<PathBuf> {
     find("haproxy", "TENANTRY_TEST_HAPROXY")
 }
 
+/// Valkey, or Redis.
+#[must_use]
+pub fn find_valkey() -> Option<PathBuf> {
+    let variable = "TENANTRY_TEST_VALKEY";
+    find("valkey-server", variable).or_else(|| find("redis-server", variable))
+}
+
 /// The folder of PostgreSQL's programs: what `TENANTRY_TEST_POSTGRES` names, a folder on the path, the
 /// newest that Debian installed.
 #[must_use]

@@ -9,3 +9,4 @@ pub(crate) mod node;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 pub(crate) mod python;
+pub(crate) mod valkey;

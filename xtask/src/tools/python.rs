@@ -43,6 +43,11 @@ impl Packages {
         Ok(Self { python, folder })
     }
 
+    /// Where they are.
+    pub(crate) fn into_folder(self) -> PathBuf {
+        self.folder
+    }
+
     /// A run of a module, with what it prints to be read.
     pub(crate) fn module(&self, module: &str) -> Command {
         let mut command = Command::new(&self.python);

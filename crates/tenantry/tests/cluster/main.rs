@@ -9,6 +9,7 @@ mod absence;
 mod database;
 #[expect(dead_code, reason = "tests/rolling changes rows by SQL, which nothing here does")]
 mod fleet;
+mod limits;
 mod revocation;
 mod watch;
 
