@@ -286,6 +286,8 @@ pub const CHANGE_CLAIMS_MAX: usize = 1_024;
 pub const CHANGE_LOG_TTL: Duration = Duration::from_hours(1);
 /// Rows of one shard that are pruned at once.
 pub const CHANGE_PRUNE_MAX: u32 = 1_000;
+/// How far a node's time of day may be from the store's: the leeway that tokens have.
+pub const CLOCK_SKEW_MAX: Duration = JWT_LEEWAY;
 /// Nodes that are listed.
 pub const NODES_MAX: u32 = 1_000;
 /// How long a node is listed that is not seen any more.

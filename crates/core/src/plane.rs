@@ -185,12 +185,16 @@ impl Plane {
     /// the bound. A store that is away for less than that takes no node out.
     ///
     /// # Errors
-    /// What the store says; [`crate::Error::Unavailable`] for a node that is not fresh.
+    /// What the store says; [`crate::Error::Unavailable`] for a node that is not fresh, or whose time of day
+    /// is further than [`limits::CLOCK_SKEW_MAX`] from the store's.
     pub async fn check_ready(&self) -> Result<()> {
-        if self.is_one_of_several() {
-            return self.require_fresh();
+        match &self.cluster.follower {
+            Some(follower) => {
+                self.require_fresh()?;
+                follower.require_right_time()
+            }
+            None => self.store.check().await,
         }
-        self.store.check().await
     }
 
     /// Whether the store takes changes, as far as the last of them, or the last probe, tell.

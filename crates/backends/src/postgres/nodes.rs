@@ -22,12 +22,13 @@ const POLL_DEADLINE: Duration = Duration::from_secs(2);
 /// The end of every shard, of one instant. The server that answers is told by when it was started:
 /// one that takes over after a failure was started at another time.
 const TAILS: &str = "SELECT h.shard, h.rev, h.nonce, l.rev, l.nonce, l.kind, l.subject,
-        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, n.others
+        (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, n.others, t.now
     FROM change_head h
     CROSS JOIN (
         SELECT count(*) AS others FROM nodes WHERE id <> $4
             AND seen_at > (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - max_staleness
     ) AS n
+    CROSS JOIN (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now) AS t
     LEFT JOIN unnest($1::bigint[], $2::bigint[]) AS asked (shard, rev) ON asked.shard = h.shard
     LEFT JOIN LATERAL (
         SELECT c.rev, c.nonce, c.kind, c.subject FROM change_log c
@@ -169,7 +170,8 @@ fn read_tails(rows: &[Row]) -> Result<Polled> {
     let incarnation = rows.first().map_or(Ok(0), |row| number(row, 7))?.cast_unsigned();
     let others = rows.first().map_or(Ok(0), |row| number(row, 8))?;
     let nodes = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
-    Ok(Polled { incarnation, tails: tails.map(Option::unwrap_or_default), nodes })
+    let now = Timestamp::from_micros(rows.first().map_or(Ok(0), |row| number(row, 9))?);
+    Ok(Polled { incarnation, tails: tails.map(Option::unwrap_or_default), now, nodes })
 }
 
 /// What a row says that changed; none where that is no word or subject of this version.

@@ -33,7 +33,7 @@ impl NodeStore for SqliteStore {
                     tail.rows = list_rows(connection, shard, from, poll.rows_max)?;
                 }
             }
-            let polled = Polled { incarnation: INCARNATION, tails, nodes: 1 };
+            let polled = Polled { incarnation: INCARNATION, tails, now: poll.now, nodes: 1 };
             note_node(connection, &poll, &polled)?;
             Ok(polled)
         })

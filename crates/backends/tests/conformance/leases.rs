@@ -304,7 +304,7 @@ pub(crate) async fn of_a_hundred_at_once_one_takes_the_last_slot(backend: &dyn B
     for _ in 0..2 {
         fences.insert(world.taken(&world.own).await.fence);
     }
-    for round in 0..20 {
+    for round in 0..rounds() {
         let mut acquires = JoinSet::new();
         for _ in 0..100 {
             let (store, new) = (world.store.clone(), world.new_lease(&world.own, caps));
@@ -325,6 +325,12 @@ pub(crate) async fn of_a_hundred_at_once_one_takes_the_last_slot(backend: &dyn B
         fences.insert(winners[0].fence);
         world.store.release_lease(world.root.id, winners[0].id, None).await.expect("given back");
     }
+}
+
+/// How often a race is run; the long form sets it.
+fn rounds() -> u32 {
+    let told = std::env::var("TENANTRY_RACE_ROUNDS").ok();
+    told.map_or(20, |told| told.parse().expect("a number"))
 }
 
 pub(crate) async fn leases_that_ended_long_ago_are_forgotten(backend: &dyn Backend) {

@@ -16,6 +16,7 @@
 use super::everywhere::Looks;
 use super::{Membership, Poll, Polled};
 use crate::Plane;
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::verify::{Broken, VerifyCache};
@@ -39,6 +40,8 @@ pub(crate) struct Follower {
     starts_over: AtomicU64,
     /// How many nodes there were at the last answer.
     nodes: AtomicU32,
+    /// How far this node's time of day was off then, in microseconds.
+    skew: AtomicU64,
 }
 
 #[derive(Default)]
@@ -69,6 +72,7 @@ impl Follower {
             looks: Looks::default(),
             starts_over: AtomicU64::new(0),
             nodes: AtomicU32::new(1),
+            skew: AtomicU64::new(0),
         }
     }
 
@@ -78,6 +82,28 @@ impl Follower {
 
     pub(super) const fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// Notes the time of an answer that was asked for and came at these times of this node.
+    fn note_time(&self, now: Timestamp, asked: Timestamp, answered: Timestamp) {
+        let off = (asked.micros() - now.micros()).max(now.micros() - answered.micros()).max(0);
+        let off = Duration::from_micros(off.unsigned_abs());
+        let before = self.skew.swap(micros(off), Ordering::Relaxed);
+        if off > limits::CLOCK_SKEW_MAX && before <= micros(limits::CLOCK_SKEW_MAX) {
+            tracing::error!(
+                alarm = "clock_skew",
+                seconds = off.as_secs(),
+                "this node's time of day is not the database's: keys would begin and end at other times here, so it is not ready"
+            );
+        }
+    }
+
+    /// Refuses where the time of day here is not that of the others.
+    pub(crate) fn require_right_time(&self) -> Result<()> {
+        if self.skew.load(Ordering::Relaxed) <= micros(limits::CLOCK_SKEW_MAX) {
+            return Ok(());
+        }
+        Err(Error::unavailable("this node's time of day is not the database's"))
     }
 
     pub(super) fn nodes(&self) -> u32 {
@@ -115,6 +141,10 @@ impl Follower {
     }
 }
 
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn start_over(cache: &VerifyCache, polled: &Polled) -> (bool, usize) {
     cache.start_over(polled);
     (true, 1)
@@ -148,16 +178,17 @@ impl Plane {
         };
         let cache = &self.cluster.cache;
         let mut reading = follower.reading.lock().await;
-        let asked_at = self.clock.monotonic();
+        let (asked_at, asked) = (self.clock.monotonic(), self.clock.now());
         let poll = Poll {
             node: follower.membership.node,
             name: follower.membership.name.clone(),
             max_staleness: follower.max_staleness(),
-            now: self.clock.now(),
+            now: asked,
             applied: reading.server.map(|_| cache.ask()),
             rows_max: limits::CHANGE_ROWS_MAX,
         };
         let polled = self.store.poll_changes(&poll).await?;
+        follower.note_time(polled.now, asked, self.clock.now());
         let (complete, rows) = match reading.server {
             None => start_over(cache, &polled),
             Some(server) => match cache.follow(&polled) {
@@ -185,9 +216,8 @@ impl Plane {
         follower.note_server(polled.incarnation, answered_at);
         let went_on = reading.last.is_some_and(|last| answered_at < last + lease);
         if complete && went_on {
-            let until = u64::try_from((asked_at + lease).as_micros()).map_err(Error::internal)?;
             // After all of it was applied.
-            follower.fresh_until.fetch_max(until, Ordering::Release);
+            follower.fresh_until.fetch_max(micros(asked_at + lease), Ordering::Release);
         }
         reading.last = Some(asked_at);
         let all = complete && went_on && rows == 0;
@@ -240,5 +270,34 @@ impl Plane {
     pub fn caches_dropped(&self) -> u64 {
         let follower = self.cluster.follower.as_ref();
         follower.map_or(0, |follower| follower.starts_over.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::leads::NodeId;
+
+    /// F24. The time between asking and being answered is nobody's fault.
+    #[test]
+    fn f24_a_node_whose_time_of_day_is_off_is_not_ready_until_it_is_set_right() {
+        let node = NodeId::from_bytes([0; 16]);
+        let membership =
+            Membership { node, name: "".into(), max_staleness: Duration::from_secs(5) };
+        let follower = Follower::new(membership);
+        let at = Timestamp::from_seconds;
+        for (asked, now, answered, ready) in [
+            (1000, 1000, 1000, true),
+            (1000, 4600, 1001, false),
+            (1000, 1005, 1010, true),
+            (4600, 1000, 4601, false),
+            (1030, 1000, 1031, true),
+            (1031, 1000, 1031, false),
+            (1000, 1031, 1001, true),
+            (1000, 1032, 1001, false),
+        ] {
+            follower.note_time(at(now), at(asked), at(answered));
+            assert_eq!(follower.require_right_time().is_ok(), ready, "{asked} {now} {answered}");
+        }
     }
 }

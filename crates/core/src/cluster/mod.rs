@@ -47,7 +47,7 @@ pub struct Membership {
 pub(crate) struct Cluster {
     pub(crate) cache: VerifyCache,
     /// None on a node that is alone: it makes every change itself, and is always fresh.
-    follower: Option<Follower>,
+    pub(crate) follower: Option<Follower>,
 }
 
 impl Cluster {

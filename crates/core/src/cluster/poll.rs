@@ -33,6 +33,8 @@ pub struct Polled {
     pub incarnation: u64,
     /// The end of each shard.
     pub tails: [Tail; CHANGE_SHARDS as usize],
+    /// When it was answered, by the clock that all nodes share.
+    pub now: Timestamp,
     /// Nodes that may be answering, the one that asked among them: those that were seen within its bound.
     pub nodes: u32,
 }

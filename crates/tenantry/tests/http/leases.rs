@@ -139,6 +139,46 @@ async fn case_80_a_lease_ends_once_and_stays_ended() {
     assert_eq!(act(&caller, &lease, "renew", json!({})).await.refusal().0, 404);
 }
 
+/// A resource that remembers the highest fencing token it has seen, and refuses a lower one.
+#[derive(Default)]
+struct Resource(u64);
+
+impl Resource {
+    fn write(&mut self, token: u64) -> bool {
+        let accepted = token >= self.0;
+        self.0 = self.0.max(token);
+        accepted
+    }
+}
+
+#[tokio::test]
+async fn f23_a_holder_that_was_paused_beyond_its_time_holds_nothing_and_is_fenced_off() {
+    let app = TestApp::start().await;
+    if app.is_shared() {
+        // Moves the store's clock, which is the server's own there.
+        return;
+    }
+    let (caller, sub) = (app.platform().await, sub_account(&app, 1).await);
+    let token = |reply: &Reply| reply.json["fencing_token"].as_u64().expect("a token");
+    let paused = acquire(&caller, &sub.id, 5).await;
+    let mut resource = Resource::default();
+    assert!(resource.write(token(&paused)));
+    app.advance(4);
+    is_exceeded(&acquire(&caller, &sub.id, 5).await, 0, 1, 1);
+    app.advance(1);
+    let next = acquire(&caller, &sub.id, 5).await;
+    assert_eq!((next.status.as_u16(), &next.json["in_use"]), (201, &json!(1)), "{}", next.text);
+    assert!(resource.write(token(&next)));
+    // It wakes up.
+    let lease = paused.text_at("/id");
+    assert!(!resource.write(token(&paused)), "a lower token than one that was seen");
+    for verb in ["renew", "release"] {
+        let late = act(&caller, lease, verb, json!({})).await;
+        assert_eq!((late.refusal().0, &late.json["code"]), (410, &json!("lease_ended")), "{verb}");
+    }
+    is_exceeded(&acquire(&caller, &sub.id, 5).await, 0, 1, 1);
+}
+
 #[tokio::test]
 async fn case_80_the_same_request_has_the_same_lease() {
     let app = TestApp::start().await;
