@@ -1,6 +1,7 @@
 //! Accounts.
 
 use crate::keys::{Key, NewKey};
+use crate::limits::Rate;
 use crate::patch::Patch;
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -148,11 +149,15 @@ pub struct Profile {
 }
 
 /// Caps of an account.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct Limits {
     /// Concurrent calls, 1 to 1,000,000; null where the default counts.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub concurrency: Option<i64>,
+    /// Requests of its credentials in windows of time, at most four; absent where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 4)]
+    pub rate: Option<Vec<Rate>>,
 }
 
 /// A database of an account's own.

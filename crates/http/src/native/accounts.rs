@@ -1,6 +1,7 @@
 //! `/v1/accounts`
 
 use super::keys::encode_created_key;
+use super::rates;
 use crate::app::AppState;
 use crate::body::JsonBody;
 use crate::caller::{Caller, PathSegment};
@@ -90,11 +91,13 @@ pub(super) fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Err
     let name = violations.take("name", Name::parse(&body.name));
     let profile = decode_profile(body.profile.unwrap_or_default(), &mut violations);
     let metadata = decode_metadata(body.metadata, &mut violations);
-    let concurrent_calls = body.limits.unwrap_or_default().concurrency.and_then(|number| {
+    let asked = body.limits.unwrap_or_default();
+    let concurrent_calls = asked.concurrency.and_then(|number| {
         let max = limits::CONCURRENT_CALLS_MAX.into();
         let calls = ConcurrentCalls::new(number).ok_or(Problem::OutOfRange(1, max));
         violations.take("limits.concurrent_calls", calls)
     });
+    let rates = rates::decode_rates("limits.rate", asked.rate.unwrap_or_default(), &mut violations);
     let placement = match body.database {
         None => Some(NewPlacement::Shared),
         Some(database) => decode_database(&database, &mut violations).map(NewPlacement::Dedicated),
@@ -106,7 +109,7 @@ pub(super) fn decode_new(body: api::CreateAccount<'_>) -> Result<NewAccount, Err
                 name,
                 profile,
                 metadata,
-                limits: AccountLimits { concurrent_calls, ..AccountLimits::default() },
+                limits: AccountLimits { concurrent_calls, rates, ..AccountLimits::default() },
                 placement,
                 key,
                 entitlement: None,
@@ -201,7 +204,11 @@ pub(crate) fn encode_account(account: &Account) -> Result<api::Account<'_>, Erro
         profile,
         metadata: raw(account.metadata.as_str())?,
         status: account.status.as_str(),
-        limits: api::Limits { concurrency: account.limits.concurrent_calls.map(i64::from) },
+        limits: api::Limits {
+            concurrency: account.limits.concurrent_calls.map(i64::from),
+            rate: (!account.limits.rates.is_empty())
+                .then(|| rates::encode_rates(&account.limits.rates)),
+        },
         created_at: reply::time(account.created_at)?,
         updated_at: reply::time(account.updated_at)?,
     })

@@ -83,6 +83,29 @@ pub(crate) enum Accounts {
         #[command(flatten)]
         at: At,
     },
+    /// Shows what an account is limited to, and what is in use
+    Limits {
+        /// `acc_…` or a UUID
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Sets all limits of an account: what is not named follows its default
+    SetLimits {
+        /// `acc_…` or a UUID
+        id: String,
+        /// Concurrent calls, 1 to 1,000,000
+        #[arg(long)]
+        concurrency: Option<i64>,
+        /// Of an organization: concurrent calls of each sub-account for which none are set
+        #[arg(long)]
+        sub_account_concurrency: Option<i64>,
+        /// So many verifications in so many seconds, as 100/60; may be repeated
+        #[arg(long, value_name = "LIMIT/SECONDS", value_parser = parse_rate)]
+        rate: Vec<(i64, i64)>,
+        #[command(flatten)]
+        at: At,
+    },
     /// Closes a sub-account for good
     Close {
         /// `acc_…` or a UUID
@@ -225,7 +248,7 @@ pub(crate) struct NewKey {
     #[arg(long, group = "owner")]
     pub(crate) account: Option<String>,
     /// A platform key instead, which verifies keys of every organization
-    #[arg(long, group = "owner", conflicts_with_all = ["format", "permission", "expires_at", "allowed_ip"])]
+    #[arg(long, group = "owner", conflicts_with_all = ["format", "permission", "expires_at", "allowed_ip", "rate", "uses"])]
     pub(crate) platform: bool,
     /// Its name
     #[arg(long)]
@@ -242,8 +265,25 @@ pub(crate) struct NewKey {
     /// A network that it may come from; may be repeated
     #[arg(long)]
     pub(crate) allowed_ip: Vec<String>,
+    /// So many verifications in so many seconds, as 100/60; may be repeated
+    #[arg(long, value_name = "LIMIT/SECONDS", value_parser = parse_rate)]
+    pub(crate) rate: Vec<(i64, i64)>,
+    /// So many verifications in all
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) uses: Option<i64>,
+    /// After how many seconds its uses come back; never unless given
+    #[arg(long, value_name = "SECONDS", requires = "uses")]
+    pub(crate) refill: Option<i64>,
     #[command(flatten)]
     pub(crate) at: At,
+}
+
+/// Reads `LIMIT/SECONDS`; the server knows which are within their ranges.
+fn parse_rate(text: &str) -> Result<(i64, i64), String> {
+    let numbers = text
+        .split_once('/')
+        .and_then(|(limit, seconds)| Some((limit.parse().ok()?, seconds.parse().ok()?)));
+    numbers.ok_or_else(|| "two numbers with a slash between, as 100/60".to_owned())
 }
 
 #[derive(Subcommand)]

@@ -1,6 +1,6 @@
 //! `accounts`
 
-use super::native::{Session, members, object, segment, text, words};
+use super::native::{Session, members, object, rates, segment, text, words};
 use crate::cli::{Accounts, At, NewAccount, Wait};
 use crate::config::Config;
 use crate::{Result, output};
@@ -29,6 +29,20 @@ pub(crate) async fn run(config: &Config, command: Accounts) -> Result<()> {
         }
         Accounts::Suspend { id, wait, at } => switch(config, &at, &id, "/suspend", &wait).await,
         Accounts::Resume { id, wait, at } => switch(config, &at, &id, "/resume", &wait).await,
+        Accounts::Limits { id, at } => {
+            let session = Session::open(config, &at).await?;
+            session.print_object(&session.get(&path(&id, "/limits")?).await?)
+        }
+        Accounts::SetLimits { id, concurrency, sub_account_concurrency, rate, at } => {
+            let session = Session::open(config, &at).await?;
+            let body = members([
+                ("concurrency", concurrency.map(Value::from)),
+                ("sub_account_concurrency", sub_account_concurrency.map(Value::from)),
+                ("rate", rates(&rate)),
+            ]);
+            let set = session.change(Method::PUT, &path(&id, "/limits")?, &body).await?;
+            session.print_object(&set)
+        }
         Accounts::Close { id, wait, at } => switch(config, &at, &id, "/close", &wait).await,
     }
 }

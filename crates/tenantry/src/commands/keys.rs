@@ -1,6 +1,6 @@
 //! `keys`
 
-use super::native::{Session, members, segment, text, words};
+use super::native::{Session, members, rates, segment, text, words};
 use crate::cli::{At, Keys, NewKey, Remote, Wait};
 use crate::config::Config;
 use crate::progress::Progress;
@@ -107,12 +107,22 @@ async fn create(config: &Config, new: &NewKey) -> Result<()> {
         ("permissions", words(&new.permission)),
         ("expires_at", new.expires_at.as_deref().map(Value::from)),
         ("allowed_ips", words(&new.allowed_ip)),
+        ("limits", limits_of(new)),
     ]);
     let created = session.create(&of_account(account)?, &body).await?;
     session.print(&created, |created| {
         output::fields(&[("key id", text(created, "/id")), ("key", text(created, "/secret"))]);
         output::line("\nThe key is shown here and nowhere else.");
     })
+}
+
+/// Its limits, where some are named.
+fn limits_of(new: &NewKey) -> Option<Value> {
+    let uses = new.uses.map(|limit| {
+        members([("limit", Some(limit.into())), ("refill_seconds", new.refill.map(Value::from))])
+    });
+    let limits = members([("rate", rates(&new.rate)), ("uses", uses)]);
+    limits.as_object().is_some_and(|limits| !limits.is_empty()).then_some(limits)
 }
 
 async fn create_platform(config: &Config, new: &NewKey) -> Result<()> {

@@ -153,6 +153,12 @@ pub(super) fn members(members: impl IntoIterator<Item = (&'static str, Option<Va
         .into()
 }
 
+/// Rates as the API takes them; none where there are none.
+pub(super) fn rates(rates: &[(i64, i64)]) -> Option<Value> {
+    let rate = |(limit, window): &(i64, i64)| json!({ "limit": limit, "window_seconds": window });
+    (!rates.is_empty()).then(|| rates.iter().map(rate).collect())
+}
+
 /// Words that were given at least once.
 pub(super) fn words(words: &[String]) -> Option<Value> {
     (!words.is_empty()).then(|| json!(words))

@@ -247,3 +247,27 @@ fn keys_of_another_system_come_from_a_file() {
         assert_eq!(listed.lines().filter(|line| line.contains("key_")).count(), 2, "{listed}");
     }
 }
+
+#[test]
+fn limits_are_set_and_hold() {
+    for way in Way::all() {
+        let (account, ..) = way.account("limited");
+        let id = account.as_str();
+        let words =
+            ["accounts", "set-limits", id, "--concurrency", "7", "--rate", "5/60", "--json"];
+        assert_eq!(way.json(&words).number("concurrency"), 7);
+        let shown = way.json(&["accounts", "limits", id, "--json"]);
+        assert_eq!((shown.number("in_use"), shown.number("rate.0.limit")), (0, 5));
+        let words =
+            ["keys", "create", "--account", id, "--uses", "2", "--rate", "3/1", "--rate", "9/60"];
+        let made = way.json(&words);
+        assert_eq!((made.number("limits.uses.limit"), made.number("limits.rate.1.limit")), (2, 9));
+        let key = made.text("secret");
+        let verdicts: Vec<_> = (0..3).map(|_| way.verdict(key, None)).collect();
+        assert_eq!(verdicts, ["VALID", "VALID", "USAGE_EXCEEDED"]);
+        for wrong in ["5", "5/x", "/60"] {
+            let refused = way.run(&["accounts", "set-limits", id, "--rate", wrong]);
+            assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        }
+    }
+}

@@ -42,6 +42,14 @@ impl Tree {
         }
     }
 
+    /// The whole number at a path.
+    pub(crate) fn number(&self, path: &str) -> i64 {
+        match self.at(path) {
+            Self::Number(number) if number.is_i64() => number.as_i64().unwrap_or_default(),
+            other => panic!("no whole number but {other:?} at {path}"),
+        }
+    }
+
     /// Names of an object's members, in order.
     pub(crate) fn names(&self) -> Vec<&str> {
         match self {
