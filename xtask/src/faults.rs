@@ -43,6 +43,14 @@ const CLUSTER: &str = "cluster";
 const CLUSTER_LONG: [(&str, &str); 4] =
     [("REVOKES", "1000"), ("DISTURBANCES", "50"), ("AWAY_MILLIS", "10000"), ("LATENCIES", "1")];
 
+/// The lease storm and the races for the last slot, which are the stores' own tests.
+const RACES: &str = "races";
+/// What of them is run.
+const RACES_TESTS: [&str; 2] = ["lease_storm", "of_a_hundred_at_once"];
+/// Operations of the storm, and rounds of a race, in the long form.
+const RACES_LONG: [(&str, &str); 2] =
+    [("TENANTRY_STORM_OPERATIONS", "1000000"), ("TENANTRY_RACE_ROUNDS", "1000")];
+
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked<'a> {
@@ -56,8 +64,18 @@ struct Asked<'a> {
 /// Runs all fault tests, or those of one name.
 pub(crate) fn run(root: &Path, words: &[&str]) -> TaskResult {
     let asked = parse(words)?;
+    let tools = Tools::prepare(root, false)?;
+    if asked.name.is_none_or(|name| name == RACES) {
+        let mut races = cargo(root);
+        tools.name_to(&mut races);
+        configure_races(&mut races, asked.long);
+        process::run(&mut races)?;
+    }
+    if asked.name == Some(RACES) {
+        return Ok(());
+    }
     let mut test = cargo(root);
-    Tools::prepare(root, false)?.name_to(&mut test);
+    tools.name_to(&mut test);
     if asked.long {
         process::run(cargo(root).args(["build", "--release", "-p", "tenantry"]))?;
         test.env("TENANTRY_FAULTS_BINARY", root.join("target/release/tenantry"));
@@ -77,7 +95,7 @@ fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
             "--seed" => asked.seed = Some(number(&mut words, word)?),
             name if is_test(name) && asked.name.is_none() => asked.name = Some(name),
             other => {
-                let names = [&NAMES[..], &[CLUSTER], &ROLLING[..]].concat().join(", ");
+                let names = [&NAMES[..], &[CLUSTER, RACES], &ROLLING[..]].concat().join(", ");
                 return Err(
                     format!("{other}: one of {names}, --long, --kills, --cuts, --seed").into()
                 );
@@ -92,7 +110,7 @@ fn parse<'a>(words: &[&'a str]) -> TaskResult<Asked<'a>> {
 }
 
 fn is_test(name: &str) -> bool {
-    name == CLUSTER || NAMES.contains(&name) || ROLLING.contains(&name)
+    name == CLUSTER || name == RACES || NAMES.contains(&name) || ROLLING.contains(&name)
 }
 
 /// The number after an option.
@@ -106,6 +124,14 @@ pub(crate) fn number<'a>(
 
 fn filter(name: &str) -> String {
     format!("{name}::")
+}
+
+fn configure_races(test: &mut Command, long: bool) {
+    test.args(["test", "-p", "tenantry-backends", "--test", "sqlite", "--test", "conformance"]);
+    test.args(["--", "--nocapture", "--test-threads=1"]).args(RACES_TESTS);
+    if long {
+        test.envs(RACES_LONG);
+    }
 }
 
 fn configure(test: &mut Command, asked: &Asked<'_>) {

@@ -300,11 +300,14 @@ pub(crate) async fn caps_of_a_record_that_was_changed_count_for_nothing(backend:
 pub(crate) async fn of_a_hundred_at_once_one_takes_the_last_slot(backend: &dyn Backend) {
     let world = World::new(backend).await;
     let caps = InUse { own: 3, tree: 9 };
-    let mut fences = BTreeSet::new();
-    for _ in 0..2 {
-        fences.insert(world.taken(&world.own).await.fence);
-    }
+    let others = [world.taken(&world.own).await, world.taken(&world.own).await];
+    let mut fences: BTreeSet<u64> = others.iter().map(|lease| lease.fence).collect();
     for round in 0..rounds() {
+        // However long it takes, two slots are taken.
+        for other in &others {
+            let renewed = world.store.renew_lease(world.root.id, other.id, other.ttl).await;
+            assert!(renewed.expect("an answer").is_some(), "round {round}");
+        }
         let mut acquires = JoinSet::new();
         for _ in 0..100 {
             let (store, new) = (world.store.clone(), world.new_lease(&world.own, caps));

@@ -253,10 +253,9 @@ fn limits_are_set_and_hold() {
     for way in Way::all() {
         let (account, ..) = way.account("limited");
         let id = account.as_str();
-        let words =
-            ["accounts", "set-limits", id, "--concurrency", "7", "--rate", "5/60", "--json"];
+        let words = ["accounts", "set-limits", id, "--concurrency", "7", "--rate", "5/60"];
         assert_eq!(way.json(&words).number("concurrency"), 7);
-        let shown = way.json(&["accounts", "limits", id, "--json"]);
+        let shown = way.json(&["accounts", "limits", id]);
         assert_eq!((shown.number("in_use"), shown.number("rate.0.limit")), (0, 5));
         let words =
             ["keys", "create", "--account", id, "--uses", "2", "--rate", "3/1", "--rate", "9/60"];
