@@ -1,9 +1,9 @@
 //! Spending uses, from the node's block while that has some, and drawing the next one.
 
 use super::blocks::{Block, Taken, UsesLeft};
-use super::{Draw, Uses};
+use super::{Draw, Drawn, Uses};
 use crate::Plane;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AccountId, CredentialId};
 use crate::limits;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Plane {
 
     async fn take_from(
         &self,
-        block: &Block,
+        block: &Arc<Block>,
         line: &Line,
         (cost, alone): (u64, bool),
     ) -> Result<std::result::Result<UsesLeft, UsesLeft>> {
@@ -90,13 +90,31 @@ impl Plane {
             };
             let most = if alone { 0 } else { limits::USES_BLOCK_MAX };
             let draw = Draw { lineage, root, uses, wanted, parts: limits::USES_PARTS, most };
-            let Some(drawn) = self.store.draw_uses(&draw).await? else {
+            if self.draw(block, draw, asked_at).await?.is_none() {
                 // A later grant is there, which this node does not know of yet.
                 return Ok(Err(none));
-            };
-            block.add(&uses, &drawn, asked_at);
+            }
         }
         Ok(Err(none))
+    }
+
+    /// Draws from the store into the block, in a task of its own: whoever hangs up meanwhile loses the
+    /// answer, and nobody loses the block.
+    async fn draw(
+        &self,
+        block: &Arc<Block>,
+        draw: Draw,
+        asked_at: Duration,
+    ) -> Result<Option<Drawn>> {
+        let (store, block) = (self.store.clone(), block.clone());
+        let drawing = tokio::spawn(async move {
+            let drawn = store.draw_uses(&draw).await;
+            if let Ok(Some(drawn)) = &drawn {
+                block.add(&draw.uses, drawn, asked_at);
+            }
+            drawn
+        });
+        drawing.await.map_err(Error::internal)?
     }
 
     /// Puts back what was taken and is not spent. What cannot be given back is lost.

@@ -32,3 +32,22 @@ async fn a_revocation_whose_client_hung_up_holds_once_it_is_made() {
     app.drain().await;
     assert_eq!(app.code(&app.owner(), &sub.key).await, "REVOKED");
 }
+
+#[tokio::test]
+async fn uses_that_were_drawn_for_a_client_who_hung_up_are_there_for_the_next() {
+    let app = TestApp::start().await;
+    let path = format!("/v1/accounts/{}/keys", app.organization.account_id);
+    let made = app.owner().post(&path, json!({ "limits": { "uses": { "limit": 15 } } })).await;
+    let question = json!({ "key": made.text_at("/secret") });
+    let caller = app.platform().await;
+    let ask = async || caller.post("/v1/keys/verify", question.clone()).await;
+    assert_eq!(ask().await.json["code"], "VALID");
+    for _ in 0..10 {
+        assert!(ask().now_or_never().is_none(), "one more use is drawn: a sixteenth, at least one");
+    }
+    for left in (0..14).rev() {
+        let reply = ask().await;
+        assert_eq!(reply.json["code"], "VALID", "{left} should be left: {}", reply.text);
+    }
+    assert_eq!(ask().await.json["code"], "USAGE_EXCEEDED");
+}
