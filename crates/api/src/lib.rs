@@ -15,3 +15,4 @@ pub mod patch;
 pub mod problem;
 pub mod realms;
 pub mod service_accounts;
+pub mod usage;

@@ -178,6 +178,30 @@ pub const LAST_USED_BATCH: usize = 500;
 pub const LAST_USED_FLUSH_MAX: usize = 50_000;
 /// How often last-used times are written.
 pub const LAST_USED_FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// Counts of verifications, each of one credential, code and hour, that are kept between two flushes.
+pub const USAGE_ENTRIES_MAX: usize = 1_000_000;
+/// Counts that are taken for one flush; the rest waits for the next.
+pub const USAGE_FLUSH_MAX: usize = 50_000;
+/// Counts in one batch.
+pub const USAGE_BATCH: usize = 500;
+/// How long a node's last batch is remembered.
+pub const USAGE_FLUSHES_KEPT: Duration = Duration::from_hours(24);
+/// Records of calls that are added to the sums in one transaction.
+pub const USAGE_ROLL_MAX: u32 = 500;
+/// Amounts that they may come to, unless one alone does.
+pub const USAGE_ROLL_ROWS_MAX: usize = 5_000;
+/// Such transactions at a time.
+pub const USAGE_ROLLS_MAX: u32 = 100;
+/// How long records of calls, and sums by hour, are kept.
+pub const USAGE_HOURS_KEPT: Duration = Duration::from_hours(24 * 93);
+/// How long sums by day are kept.
+pub const USAGE_DAYS_KEPT: Duration = Duration::from_hours(24 * 800);
+/// Rows of each kind that one sweep of usage forgets.
+pub const USAGE_SWEEP_MAX: u32 = 1_000;
+/// How often usage is swept.
+pub const USAGE_SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// Statuses, and providers of one kind, that are told of one group of sums; the rest are one sum.
+pub const USAGE_NAMES_MAX: u32 = 100;
 /// How often a store that refuses changes is tried, until it takes one.
 pub const WRITE_PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Sub-accounts in one bulk create.
@@ -192,6 +216,8 @@ pub const SUB_ACCOUNTS_PAGE_MAX: u32 = 1_000;
 pub const SUB_ACCOUNTS_PAGES_MAX: u32 = 1_000_000;
 /// Longest period that one question about usage covers.
 pub const USAGE_PERIOD_MAX: Duration = Duration::from_hours(24 * 32);
+/// The same, of whole days that are not asked for hour by hour.
+pub const USAGE_DAYS_PERIOD_MAX: Duration = Duration::from_hours(24 * 400);
 /// Service accounts in one numbered page of the service-accounts dialect, unless asked for.
 pub const SERVICE_ACCOUNTS_PAGE_DEFAULT: u32 = 20;
 /// Highest number of such a page.

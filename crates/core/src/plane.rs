@@ -16,6 +16,7 @@ use crate::rng::Rng;
 use crate::secrets::Secrets;
 use crate::secrets::plain::KeyPrefix;
 use crate::store::Store;
+use crate::usage::Outbox;
 use crate::uses::Blocks;
 use crate::verify::{Foreign, Misses, Tally};
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Plane {
     pub(crate) cluster: Cluster,
     /// What verifications were answered, and which credentials they used.
     pub(crate) tally: Tally,
+    /// Counts of verifications that are on their way into the store.
+    pub(crate) outbox: Mutex<Outbox>,
     /// What sealing the audit trail did.
     pub(crate) sealing: sealer::Tally,
     /// What time it is.
@@ -138,6 +141,7 @@ impl Plane {
         Self {
             cluster,
             tally: Tally::default(),
+            outbox: Mutex::default(),
             sealing: sealer::Tally::default(),
             misses: Misses::new(parts.policy.misses_per_second_max),
             store: parts.store,

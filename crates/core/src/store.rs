@@ -9,6 +9,7 @@ mod interposed;
 mod leases;
 mod oauth;
 mod realms;
+mod usage;
 mod uses;
 
 #[cfg(feature = "testing")]
@@ -16,6 +17,7 @@ pub use interposed::{Interpose, Interposed};
 pub use leases::LeaseStore;
 pub use oauth::{FoundClient, OAuthStore};
 pub use realms::RealmStore;
+pub use usage::UsageStore;
 pub use uses::UsesStore;
 
 use crate::accounts::Account;
@@ -54,6 +56,7 @@ pub trait Store:
     + RealmStore
     + ReplayStore
     + ServiceAccountStore
+    + UsageStore
     + UsesStore
 {
 }
@@ -73,6 +76,7 @@ impl<T> Store for T where
         + RealmStore
         + ReplayStore
         + ServiceAccountStore
+        + UsageStore
         + UsesStore
 {
 }

@@ -79,6 +79,9 @@ impl Collector for Metrics {
             let mut metric = family.encode_family(&labels)?;
             metric.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
+        let uncounted = plane.usage_uncounted();
+        let help = "Verifications that usage does not tell of";
+        counter(&mut encoder, "usage_uncounted_verifications", help, &uncounted)?;
         let look_ups = plane.credential_look_ups();
         counter(
             &mut encoder,

@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     11 "bounds_of_nodes" "0011_bounds_of_nodes.sql",
     12 "leases" "0012_leases.sql",
     13 "rates" "0013_rates.sql",
+    14 "usage" "0014_usage.sql",
 };
 
 /// What has to be there before anything else: the list of what was applied, and the row whose lock

@@ -8,11 +8,12 @@
 //! - `hints`: how nodes are told that there are changes
 //! - `gather`: calls that share a statement or a commit; `look_ups` and `creates` do
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
-//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `given_calls`, `uses`, `nodes`, `health`
+//!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `given_calls`, `usage`, `usage_sums`,
+//!   `uses`, `nodes`, `health`
 //!
 //! Every transaction is READ COMMITTED. A change of a row names the version that it changes, and what
 //! is counted is counted under a row's lock. Locks are taken in one order: accounts, service
-//! accounts, credentials, slow hashes, leases, the event, the kept reply, and last the head of a shard of the
+//! accounts, credentials, slow hashes, leases, records of calls, sums of usage, the event, the kept reply, and last the head of a shard of the
 //! change log; of one table by id.
 //!
 //! No statement has a name and nothing is kept in a session, so a pooler may give each transaction
@@ -45,6 +46,8 @@ mod service_accounts;
 mod session;
 mod tls;
 mod trail;
+mod usage;
+mod usage_sums;
 mod uses;
 
 pub use errors::{OpenError, Refused};

@@ -62,6 +62,8 @@ pub(super) enum Expect {
     Nothing,
     /// At least one row, or the change is refused.
     Rows(Conflict),
+    /// Exactly so many rows, or the change is refused.
+    All(u64, Conflict),
     /// A number below this.
     Below {
         /// Which cap.
@@ -380,7 +382,10 @@ async fn run(lent: &Lent, work: &Work<'_>) -> Result<Done, Failed> {
             Expect::Rows(conflict) if count == 0 => {
                 return Err(Failed::Refused(Error::Conflict(*conflict)));
             }
-            Expect::Nothing | Expect::Rows(_) => {}
+            Expect::All(all, conflict) if count != *all => {
+                return Err(Failed::Refused(Error::Conflict(*conflict)));
+            }
+            Expect::Nothing | Expect::Rows(_) | Expect::All(..) => {}
             Expect::Below { limit, max } => {
                 let found = first_number(&rows).map_err(Failed::Refused)?;
                 if found >= i64::from(*max) {

@@ -12,6 +12,7 @@ mod json;
 mod leases;
 mod oauth;
 mod realms;
+mod usage;
 mod uses;
 
 pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, read_link};
@@ -26,6 +27,7 @@ pub(crate) use oauth::{
     read_signing_key, signing_key_cells,
 };
 pub(crate) use realms::{read_realm, realm_cells};
+pub(crate) use usage::{place_cells, read_sum, read_unrolled_call, usage_cells};
 pub(crate) use uses::read_drawn;
 
 use json::{

@@ -80,6 +80,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "rates",
         sql: include_str!("../../migrations/sqlite/0013_rates.sql"),
     },
+    Migration {
+        number: 14,
+        name: "usage",
+        sql: include_str!("../../migrations/sqlite/0014_usage.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

@@ -10,7 +10,7 @@
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
 //! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
 //!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `call_records`,
-//!   `given_calls`, `nodes`, `health`
+//!   `given_calls`, `usage`, `usage_sums`, `nodes`, `health`
 //! - `lease_clock`: what leases measure time by
 
 mod accounts;
@@ -40,6 +40,8 @@ mod restore;
 mod rows;
 mod service_accounts;
 mod trail;
+mod usage;
+mod usage_sums;
 mod uses;
 mod writer;
 
@@ -118,6 +120,8 @@ pub struct SqliteStore {
     // Dropped in this order: the writer's connection closes last and clears the log away, the
     // directory is free after that.
     readers: Readers,
+    /// For reads that look at many rows, one at a time.
+    apart: Arc<tokio::sync::Mutex<Connection>>,
     writer: Writer,
     lock: DataDirLock,
     path: PathBuf,
@@ -151,12 +155,13 @@ impl SqliteStore {
         migrations::migrate(&mut connection, options.now)?;
         let lease_clock = LeaseClock::open(&connection, options.clock.clone())?;
         let readers = Readers::open(&path, options.readers)?;
+        let apart = Arc::new(tokio::sync::Mutex::new(connection::open_reader(&path)?));
         let writer = Writer::start(connection, options.disk_failed)
             .map_err(|source| OpenError::file(&path, source))?;
         if lock.after_unclean_stop() {
             tracing::warn!("the process before this one did not stop cleanly");
         }
-        Ok(Self { readers, writer, lock, path, lease_clock, damaged: Arc::default() })
+        Ok(Self { readers, apart, writer, lock, path, lease_clock, damaged: Arc::default() })
     }
 
     /// True where the process before this one did not come to its end. What it acknowledged is
@@ -238,6 +243,18 @@ impl SqliteStore {
         self.refuse_if_damaged()?;
         let outcome = self.readers.read(read);
         self.note_damage(outcome)
+    }
+
+    /// Runs a read of one statement that looks at many rows: on a thread and a connection of its own,
+    /// so that look-ups neither wait for it nor for a connection.
+    async fn read_apart<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.refuse_if_damaged()?;
+        let connection = self.apart.clone().lock_owned().await;
+        let outcome = tokio::task::spawn_blocking(move || read(&connection)).await;
+        self.note_damage(outcome.unwrap_or_else(|error| Err(Error::internal(error))))
     }
 
     fn refuse_if_damaged(&self) -> Result<()> {

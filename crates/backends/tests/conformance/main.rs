@@ -28,5 +28,7 @@ mod service_accounts;
 #[path = "../support/mod.rs"]
 mod support;
 mod trail;
+mod usage;
+mod usage_sums;
 mod uses;
 mod versions;

@@ -138,6 +138,24 @@ macro_rules! suite {
                 uses_of_a_later_grant_are_drawn_anew
                 fifty_who_draw_at_once_draw_all_uses_and_no_more
             }
+            usage {
+                a_batch_is_added_once_whatever_it_is_sent_again
+                a_batch_that_another_one_should_come_before_is_refused
+                of_many_sendings_at_once_one_is_added
+                sums_stop_at_the_largest_number
+                a_call_is_rolled_once_and_with_all_others_or_not_at_all
+                of_two_who_roll_the_same_calls_one_does
+                old_rows_are_forgotten_but_not_what_is_in_no_sum
+            }
+            usage_sums {
+                sums_are_of_their_own_tree_and_account_alone
+                sums_are_the_same_before_and_after_a_roll
+                parts_of_hours_are_summed_to_the_instant
+                sums_beside_rolls_miss_none_and_tell_none_twice
+                groups_come_in_pages
+                a_credential_is_told_by_its_kind
+                names_beyond_the_limit_are_one_sum
+            }
             leads {
                 a_lead_is_replaced_by_whoever_knows_it
             }

@@ -50,6 +50,14 @@ pub struct Costs {
 }
 
 impl Costs {
+    /// All of them together.
+    #[must_use]
+    pub fn total(&self) -> Amount {
+        let Self { platform, telephony, synthesizer, transcriber, llm } = self;
+        let by_provider = [synthesizer, transcriber, llm].into_iter().flat_map(BTreeMap::values);
+        by_provider.fold(platform.plus(*telephony), |sum, cost| sum.plus(*cost))
+    }
+
     /// Reads costs by provider, at most [`limits::CALL_PROVIDERS_MAX`].
     ///
     /// # Errors
@@ -90,6 +98,12 @@ impl Amount {
         )]
         let millionths = (cents * 1e6).round() as u64;
         Ok(Self(millionths))
+    }
+
+    /// That many millionths of a cent: what was stored, or is the sum of such.
+    #[must_use]
+    pub const fn from_millionths(millionths: u64) -> Self {
+        Self(millionths)
     }
 
     /// Millionths of a cent.

@@ -24,8 +24,9 @@ use crate::service_accounts::ServiceAccount;
 use crate::store::{
     AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
     ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, LeaseStore, MemberStore, NewRows,
-    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore, UsesStore,
+    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore, UsageStore, UsesStore,
 };
+use crate::usage::{SumQuery, UnrolledCall, UsageBatch, UsageEnds, UsageRow, UsageSum};
 use crate::uses::{Draw, Drawn, Unspent};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -265,6 +266,13 @@ interpose! {
             limit: u32,
         ) -> Listed<Credential>;
         read list_service_account_names(account: AccountId, base: &str) -> Vec<String>;
+    }
+    UsageStore {
+        change add_usage(batch: &UsageBatch) -> ();
+        read list_unrolled_calls(limit: u32) -> Vec<Result<UnrolledCall>>;
+        change roll_calls(calls: &[LeaseId], rows: &[UsageRow]) -> ();
+        read sum_usage(query: &SumQuery) -> Vec<UsageSum>;
+        read sweep_usage(ends: &UsageEnds, limit: u32) -> u64;
     }
     UsesStore {
         change draw_uses(draw: &Draw) -> Option<Drawn>;

@@ -157,7 +157,7 @@ impl Plane {
         question: &Question<'_>,
     ) -> Result<Verdict> {
         let (verdict, at) = self.judge(verifier, question).await?;
-        self.count(&verdict, at);
+        self.tally.count(&verdict, at);
         Ok(verdict)
     }
 
@@ -177,13 +177,8 @@ impl Plane {
             }
             verdict => verdict,
         };
-        self.count(&verdict, at);
+        self.tally.count(&verdict, at);
         Ok(verdict)
-    }
-
-    fn count(&self, verdict: &Verdict, at: Option<Timestamp>) {
-        let used = verdict.known.as_ref().filter(|_| verdict.code == Code::Valid);
-        self.tally.count(verdict.code, used.map(|known| known.id).zip(at));
     }
 
     /// The answer, and when a credential that was found was judged.

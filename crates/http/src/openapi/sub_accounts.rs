@@ -134,7 +134,10 @@ fn numbered(call: Call<'_>) -> Call<'_> {
 }
 
 fn period(call: Call<'_>) -> Call<'_> {
-    call.about("Calls are not metered yet: the sums are zero. At most 32 days at once.")
-        .query("from", time_or_day(), "A time or a day (UTC); the start of the month unless given")
-        .query("to", time_or_day(), "A time or a day (UTC); the end of today unless given")
+    call.about(
+        "What the records say that calls' leases were released with, in cents and seconds, to the \
+         last second of the period. At most 32 days at once.",
+    )
+    .query("from", time_or_day(), "A time or a day (UTC); the start of the month unless given")
+    .query("to", time_or_day(), "A time or a day (UTC); the end of today unless given")
 }

@@ -3,6 +3,7 @@
 mod seal;
 mod shared;
 mod tokens;
+mod usage;
 
 use crate::config::{Config, MetricsListen};
 use crate::secrets_file::write_private;
@@ -121,7 +122,8 @@ pub(crate) async fn serve(config: &Config) -> Result<()> {
         _ = interrupt.recv() => tracing::warn!("stopping at once"),
     }
     chores.abort_all();
-    write_what_is_left(&plane).await;
+    usage::write(&plane).await;
+    shared::give_all_uses_back(&plane).await;
     // After the last change.
     let _ = end.send(true);
     let _ = sealing.await;
@@ -213,35 +215,14 @@ async fn carry_hints(
 /// What is done now and then, for as long as the server runs.
 fn chores(plane: &Arc<Plane>) -> JoinSet<()> {
     let mut chores = JoinSet::new();
-    chores.spawn(flush_last_used(plane.clone()));
+    chores.spawn(usage::keep(plane.clone()));
+    chores.spawn(usage::sweep(plane.clone()));
     chores.spawn(probe_writes(plane.clone()));
     chores.spawn(sweep(plane.clone()));
     chores.spawn(tokens::keep(plane.clone()));
     chores.spawn(sweep_leases(plane.clone()));
     chores.spawn(shared::give_uses_back(plane.clone()));
     chores
-}
-
-/// Writes what requests have left in memory, before the end.
-async fn write_what_is_left(plane: &Plane) {
-    if let Err(error) = plane.flush_last_used().await {
-        tracing::warn!(%error, "last-used times were not written");
-    }
-    if let Err(error) = plane.give_uses_back(true).await {
-        tracing::warn!(%error, "uses that were drawn and not spent are lost");
-    }
-}
-
-/// Writes last-used times now and then, for as long as the server runs.
-async fn flush_last_used(plane: Arc<Plane>) {
-    let mut every = tokio::time::interval(limits::LAST_USED_FLUSH_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        every.tick().await;
-        if let Err(error) = plane.flush_last_used().await {
-            tracing::warn!(%error, "last-used times were not written");
-        }
-    }
 }
 
 /// Tries a store that refuses changes now and then, for as long as the server runs.

@@ -40,6 +40,7 @@ fn metrics_tell_what_was_answered_and_hold_no_label_that_a_client_wrote() {
         ("tenantry_verifications_total{code=\"VALID\"}", 1.0),
         ("tenantry_verifications_total{code=\"NOT_FOUND\"}", 1.0),
         ("tenantry_verifications_total{code=\"REVOKED\"}", 0.0),
+        ("tenantry_usage_uncounted_verifications_total", 0.0),
         ("tenantry_credential_look_ups_total", 2.0),
         ("tenantry_cached_credentials", 1.0),
         (

@@ -361,6 +361,15 @@ async fn case_84_a_call_is_recorded_once_and_never_with_nonsense() {
         FROM call_records ORDER BY status";
     let costs = r#"61500000 2500000 {"a":100000,"b":200000}"#;
     assert_eq!(app.texts(records), [format!("completed {costs}"), format!("late {costs}")]);
+    // What is told of them is what there is, once.
+    let path = format!("/sub-accounts/{}/usage", sub.uuid);
+    for rolled in [2, 0] {
+        let told = app.owner().get(&path).await.json;
+        assert_eq!(told["status_map"], json!({ "completed": 1, "late": 1 }));
+        let sums = ["total_records", "total_duration", "total_cost"].map(|name| &told[name]);
+        assert_eq!(sums, [&json!(2), &json!(123), &json!(5.6)]);
+        assert_eq!(app.plane.roll_calls().await.expect("rolled"), rolled);
+    }
 }
 
 #[tokio::test]

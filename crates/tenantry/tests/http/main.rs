@@ -41,4 +41,5 @@ mod support;
 mod tampering;
 mod tenancy;
 mod traces;
+mod usage;
 mod verification;

@@ -334,7 +334,7 @@ async fn case_45_no_other_spelling_of_a_path_or_method_reaches_a_handler() {
 }
 
 #[tokio::test]
-async fn usage_is_asked_for_by_a_period_and_is_zero_until_calls_are_metered() {
+async fn usage_is_asked_for_by_a_period_and_is_zero_where_there_was_none() {
     let app = TestApp::start().await;
     let sub = app.sub_account("s").await;
     let path = format!("/sub-accounts/{}/usage", sub.uuid);

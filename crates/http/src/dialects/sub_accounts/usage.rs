@@ -1,7 +1,4 @@
 //! `GET /sub-accounts/{uuid}/usage` and `GET /sub-accounts/all/usage`
-//!
-//! Calls are not metered yet: what the plane knows of a period is the period, and every sum over it
-//! is zero.
 
 use super::account::parse;
 use super::list::{next_page, take_page, with_next};
@@ -16,9 +13,11 @@ use axum::response::Response;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tenantry_api::usage::Millionths;
 use tenantry_core::clock::Timestamp;
 use tenantry_core::error::Error;
-use tenantry_core::usage::{AskedPeriod, Period};
+use tenantry_core::leases::Amount;
+use tenantry_core::usage::{AskedPeriod, CallSums, Period};
 use utoipa::ToSchema;
 
 /// From a day's first second to its last.
@@ -33,14 +32,21 @@ pub(crate) struct Usage {
     #[schema(format = DateTime)]
     to: String,
     total_records: u64,
-    total_duration: u64,
-    total_cost: u64,
-    total_platform_cost: u64,
-    total_telephony_cost: u64,
+    #[schema(value_type = f64)]
+    total_duration: Millionths,
+    #[schema(value_type = f64)]
+    total_cost: Millionths,
+    #[schema(value_type = f64)]
+    total_platform_cost: Millionths,
+    #[schema(value_type = f64)]
+    total_telephony_cost: Millionths,
     status_map: BTreeMap<String, u64>,
-    synthesizer_cost_map: BTreeMap<String, u64>,
-    transcriber_cost_map: BTreeMap<String, u64>,
-    llm_cost_map: BTreeMap<String, u64>,
+    #[schema(value_type = BTreeMap<String, f64>)]
+    synthesizer_cost_map: BTreeMap<String, Millionths>,
+    #[schema(value_type = BTreeMap<String, f64>)]
+    transcriber_cost_map: BTreeMap<String, Millionths>,
+    #[schema(value_type = BTreeMap<String, f64>)]
+    llm_cost_map: BTreeMap<String, Millionths>,
 }
 
 /// One sub-account's usage among others.
@@ -63,8 +69,8 @@ pub(crate) async fn find(
 ) -> Result<Response, Refusal> {
     let asked = take_period(&mut query)?;
     query.finish()?;
-    let (_, period) = state.plane.sub_account_usage(&context, parse(&id)?, asked.period).await?;
-    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(period)?))
+    let usage = state.plane.sub_account_usage(&context, parse(&id)?, asked.period).await?;
+    Ok(reply::json(StatusCode::OK, reply::JSON, &encode(usage.period, &usage.calls)?))
 }
 
 /// The usage of each sub-account, in pages as they are listed in.
@@ -75,10 +81,10 @@ pub(crate) async fn list(
 ) -> Result<Response, Refusal> {
     let (page_asked, asked) = (take_page(&mut query)?, take_period(&mut query)?);
     query.finish()?;
-    let (page, period) = state.plane.sub_accounts_usage(&context, page_asked, asked.period).await?;
-    let items = page.items.iter().map(|item| {
+    let page = state.plane.sub_accounts_usage(&context, page_asked, asked.period).await?;
+    let items = page.items.iter().map(|(item, calls)| {
         Ok(UsageOf {
-            usage: encode(period)?,
+            usage: encode(page.period, calls)?,
             sub_account_id: item.account.id.to_uuid(),
             sub_account_name: item.account.name.as_str(),
         })
@@ -120,20 +126,25 @@ fn parse_time(text: &str, of_a_day: Duration) -> Option<Timestamp> {
         .or_else(|| Some(Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"))?.plus(of_a_day)))
 }
 
-fn encode(period: Period) -> Result<Usage, Error> {
+fn encode(period: Period, calls: &CallSums) -> Result<Usage, Error> {
     let time = |at| reply::format(at, "%Y-%m-%dT%H:%M:%SZ");
+    let CallSums { count, duration, statuses, costs } = calls;
+    let amount = |amount: Amount| Millionths(amount.millionths());
+    let by_provider = |costs: &BTreeMap<Box<str>, Amount>| {
+        costs.iter().map(|(name, cost)| (name.to_string(), amount(*cost))).collect()
+    };
     Ok(Usage {
         from: time(period.from)?,
         to: time(period.to)?,
-        total_records: 0,
-        total_duration: 0,
-        total_cost: 0,
-        total_platform_cost: 0,
-        total_telephony_cost: 0,
-        status_map: BTreeMap::new(),
-        synthesizer_cost_map: BTreeMap::new(),
-        transcriber_cost_map: BTreeMap::new(),
-        llm_cost_map: BTreeMap::new(),
+        total_records: *count,
+        total_duration: Millionths(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
+        total_cost: amount(costs.total()),
+        total_platform_cost: amount(costs.platform),
+        total_telephony_cost: amount(costs.telephony),
+        status_map: statuses.iter().map(|(status, calls)| (status.to_string(), *calls)).collect(),
+        synthesizer_cost_map: by_provider(&costs.synthesizer),
+        transcriber_cost_map: by_provider(&costs.transcriber),
+        llm_cost_map: by_provider(&costs.llm),
     })
 }
 

@@ -22,6 +22,13 @@ pub(super) async fn give_uses_back(plane: Arc<Plane>) {
     }
 }
 
+/// Gives back what is left, before the server ends.
+pub(super) async fn give_all_uses_back(plane: &Plane) {
+    if let Err(error) = plane.give_uses_back(true).await {
+        tracing::warn!(%error, "uses that were drawn and not spent are lost");
+    }
+}
+
 /// Warns of settings with which the shared rate limits would forget what they count.
 pub(super) async fn check_meters(meters: Arc<RedisMeters>) {
     let mut told = false;
