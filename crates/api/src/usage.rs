@@ -1,6 +1,89 @@
 //! Usage: what accounts took.
 
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Reply of `GET /v1/usage`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsageList {
+    /// The first instant that is told of: `from` of the question, down to its hour.
+    #[schema(format = DateTime)]
+    pub from: String,
+    /// The first instant that is not: `to` of the question, up to the next hour.
+    #[schema(format = DateTime)]
+    pub to: String,
+    /// `account`, `key`, `hour` or `day`.
+    pub group_by: &'static str,
+    /// A page of groups, in the order of ids or of time. What took nothing is left out.
+    pub data: Vec<UsageEntry>,
+    /// What `cursor` of the next page is; null on the last page.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// What one group took: an account, a key, an hour or a day.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct UsageEntry {
+    /// By account: `acc_…`; by key the account that the key belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// By key: `key_…`, `sec_…`, or `svc_…` for access tokens that a service account got with a key of
+    /// its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// By hour: when it begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub hour: Option<String>,
+    /// By day: when it begins (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub day: Option<String>,
+    /// Verifications, by code.
+    pub verifications: BTreeMap<String, u64>,
+    /// Calls; not there by key, as no key makes a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<CallUsage>,
+}
+
+/// What calls took, by the records that were given with the release of their leases.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallUsage {
+    /// How many there were.
+    pub count: u64,
+    /// How long they took.
+    #[schema(value_type = f64)]
+    pub duration_seconds: Millionths,
+    /// How many had each status. Of more than 100 the rarest are told together, as `other`.
+    pub statuses: BTreeMap<String, u64>,
+    /// What they cost.
+    pub costs: CostSums,
+}
+
+/// What calls cost, in cents. Of more than 100 providers of a kind the cheapest are told together, as
+/// `other`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CostSums {
+    /// For the platform itself.
+    #[schema(value_type = f64)]
+    pub platform: Millionths,
+    /// For telephony.
+    #[schema(value_type = f64)]
+    pub telephony: Millionths,
+    /// For speech synthesis, by provider.
+    #[schema(value_type = BTreeMap<String, f64>)]
+    pub synthesizer: BTreeMap<String, Millionths>,
+    /// For transcription, by provider.
+    #[schema(value_type = BTreeMap<String, f64>)]
+    pub transcriber: BTreeMap<String, Millionths>,
+    /// For language models, by provider.
+    #[schema(value_type = BTreeMap<String, f64>)]
+    pub llm: BTreeMap<String, Millionths>,
+    /// All of it.
+    #[schema(value_type = f64)]
+    pub total: Millionths,
+}
 
 /// A number that is counted in millionths and shown as a whole or a decimal fraction: seconds of
 /// microseconds, cents of millionths of a cent.

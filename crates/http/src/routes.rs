@@ -175,6 +175,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/realms"                               Native Key Creates native::realms::create;
     GET  "/v1/realms"                               Native Key Reads  native::realms::list;
     DELETE "/v1/realms/{id}"                        Native Key Writes native::realms::delete;
+    GET  "/v1/usage"                                Native Key Reads  native::usage::list;
     GET  "/v1/whoami"                               Native Key Reads  native::whoami::whoami;
     GET  "/v1/audit-events"                         Native Key Reads  native::audit::list;
     GET  "/v1/audit-events/verify"                  Native Key Reads  native::audit::verify;

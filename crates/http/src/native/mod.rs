@@ -14,6 +14,7 @@ pub(crate) mod problem;
 pub(crate) mod rates;
 pub(crate) mod realms;
 pub(crate) mod service_accounts;
+pub(crate) mod usage;
 pub(crate) mod verify;
 pub(crate) mod whoami;
 

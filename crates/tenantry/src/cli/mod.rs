@@ -2,9 +2,11 @@
 
 mod audit;
 mod resources;
+mod usage;
 
 pub(crate) use audit::{Audit, AuditList, AuditVerify};
 pub(crate) use resources::{Accounts, At, Keys, NewAccount, NewKey, ServiceAccounts, Wait};
+pub(crate) use usage::Usage;
 
 use crate::config::Settings;
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     /// Service accounts: machine identities with client id and secrets
     #[command(subcommand)]
     ServiceAccounts(ServiceAccounts),
+    /// What accounts took, in verifications and in calls
+    Usage(Usage),
     /// The audit trail: who did what, and whether somebody changed the record of it
     #[command(subcommand)]
     Audit(Audit),

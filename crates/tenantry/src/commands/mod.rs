@@ -17,6 +17,7 @@ mod serve;
 mod service_accounts;
 mod signing_keys;
 mod token;
+mod usage;
 
 use crate::cli::{Audit, Cli, Command};
 use crate::config::Config;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
                 Command::ServiceAccounts(command) => service_accounts::run(&config, command).await,
+                Command::Usage(asked) => usage::run(&config, asked).await,
                 Command::Audit(command) => audit::run(&config, command).await,
                 Command::Nodes(nodes) => nodes::run(&config, &nodes).await,
                 Command::Backup(backup) => backup::run(&config, &backup),

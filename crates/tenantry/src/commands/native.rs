@@ -60,7 +60,9 @@ impl Session {
             let size = PAGE.min(limit - entries.len());
             // A cursor is base64url: nothing in it needs an escape.
             let after = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let mut page = self.get(&format!("{path}?limit={size}{after}")).await?;
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("{path}{separator}limit={size}{after}");
+            let mut page = self.get(&path).await?;
             let Value::Array(data) = page["data"].take() else {
                 return Err(Failure::Answer("a page without entries".to_owned()));
             };

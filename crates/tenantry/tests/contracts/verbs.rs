@@ -8,7 +8,7 @@ use std::fs;
 /// One way from a terminal to a plane.
 struct Way {
     installation: Installation,
-    _server: Option<Server>,
+    server: Option<Server>,
     /// What every command says of it.
     options: Vec<String>,
 }
@@ -28,20 +28,20 @@ impl Way {
 
     fn store() -> Self {
         let (installation, _) = Self::initialized();
-        Self { installation, _server: None, options: Vec::new() }
+        Self { installation, server: None, options: Vec::new() }
     }
 
     fn socket() -> Self {
         let (installation, _) = Self::initialized();
         let server = installation.serve(&[]);
-        Self { installation, _server: Some(server), options: Vec::new() }
+        Self { installation, server: Some(server), options: Vec::new() }
     }
 
     fn network() -> Self {
         let (installation, key) = Self::initialized();
         let server = installation.serve(&[]);
         let options = vec!["--url".to_owned(), server.base.clone(), "--key".to_owned(), key];
-        Self { installation, _server: Some(server), options }
+        Self { installation, server: Some(server), options }
     }
 
     fn words<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
@@ -218,6 +218,39 @@ fn the_trail_tells_at_a_terminal_who_did_what() {
         let none = way.print(&["audit", "list", "--to", "2000-01-01T00:00:00Z"]);
         assert!(!none.contains("key.revoked"), "{none}");
         assert_eq!(way.run(&["audit", "list", "--from", "yesterday"]).code, Some(1));
+    }
+}
+
+/// Seen failing with a stop that writes last-used times alone.
+#[test]
+fn usage_is_told_at_a_terminal_and_a_stop_leaves_nothing_uncounted() {
+    for way in Way::all() {
+        let (account, key, secret) = way.account("alpha");
+        assert_eq!(way.verdict(&secret, None), "VALID");
+        way.print(&["keys", "revoke", &key]);
+        assert_ne!(way.verdict(&secret, None), "VALID");
+        let served = way.server.is_some();
+        let Way { installation, server, .. } = way;
+        if let Some(mut server) = server {
+            assert_eq!(server.end().status.code(), Some(0));
+        }
+        // Of the store itself: what the server counted is there, and a command by itself counts none.
+        let by_key = ["usage", "--group-by", "key"];
+        let told = installation.print(&by_key);
+        assert!(told.trim_start().starts_with("key_id "), "{told}");
+        assert_eq!(told.contains(&key), served, "{told}");
+        if served {
+            let told = installation.json(&by_key);
+            assert_eq!(told.text("0.account_id"), account);
+            let line = installation.print(&["usage", "--account", &account]);
+            let words: Vec<_> =
+                line.lines().nth(1).unwrap_or_default().split_whitespace().collect();
+            assert_eq!(words, [&*account, "1", "1", "0", "0", "0"], "{line}");
+        }
+        let none = installation.print(&["usage", "--to", "2000-01-02T00:00:00Z"]);
+        assert!(!none.contains(&account), "{none}");
+        assert_eq!(installation.run(&["usage", "--from", "yesterday"]).code, Some(1));
+        assert_eq!(installation.run(&["usage", "--group-by", "status"]).code, Some(2));
     }
 }
 

@@ -58,10 +58,11 @@ fn a_description_says_who_may_call_and_what_may_be_repeated() {
         let told = |status: &str| !call["responses"][status].is_null();
         assert!(told("500") && told("503"), "{} {}", route.method, route.path);
         assert_eq!(told("401"), route.access != Access::Open, "{} {}", route.method, route.path);
-        // A verification may take a lease, and a lease names its account in the body.
+        // A verification may take a lease, a lease names its account in the body, and usage in the
+        // query.
         let changes = route.effect != Effect::Reads || route.path == "/v1/keys/verify";
         assert_eq!(told("507"), changes, "{} {}", route.method, route.path);
-        let names = route.path.contains('{') || route.path == "/v1/leases";
+        let names = route.path.contains('{') || ["/v1/leases", "/v1/usage"].contains(&route.path);
         assert_eq!(told("404"), names, "{} {}", route.method, route.path);
     }
 }

@@ -7,6 +7,7 @@ mod leases;
 mod others;
 mod realms;
 mod service_accounts;
+mod usage;
 mod words;
 
 use super::call::Call;
@@ -24,6 +25,7 @@ pub(super) fn describe() -> Part {
     leases::describe(&mut part);
     service_accounts::describe(&mut part);
     realms::describe(&mut part);
+    usage::describe(&mut part);
     audit::describe(&mut part);
     others::describe(&mut part);
     words::close(&mut part);
