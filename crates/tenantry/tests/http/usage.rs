@@ -197,11 +197,8 @@ async fn two_nodes_count_by_themselves() {
     let app = TestApp::start().await;
     let sub = app.sub_account("s").await;
     let other = app.another_node();
-    let question = |key| tenantry_core::verify::Question {
-        credential: tenantry_core::verify::Asked::Key(key),
-        permissions: &[],
-        address: None,
-    };
+    let question =
+        |key| tenantry_core::verify::Question::of(tenantry_core::verify::Asked::Key(key));
     let operator = tenantry_core::verify::Verifier::operator(None);
     for _ in 0..2 {
         other.verify(operator, &question(&sub.key)).await.expect("a verdict");
