@@ -44,6 +44,9 @@ struct Connection {
     input: Vec<u8>,
     sent: Instant,
     busy: bool,
+    /// What is to be sent next because of the reply before, and whether that is under way.
+    next: Vec<u8>,
+    follows: bool,
 }
 
 /// Sends requests over `connections` connections, shared out among the addresses, until the end.
@@ -61,8 +64,16 @@ pub(crate) fn run(
         stream.set_nonblocking(true)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
         epoll::add(&poll, &stream, epoll::EventData::new_u64(index as u64), flags)?;
-        let (out, input) = (Vec::new(), Vec::with_capacity(4096));
-        all.push(Connection { stream, out, written: 0, input, sent: clock::now(), busy: false });
+        all.push(Connection {
+            stream,
+            out: Vec::new(),
+            written: 0,
+            input: Vec::with_capacity(4096),
+            sent: clock::now(),
+            busy: false,
+            next: Vec::new(),
+            follows: false,
+        });
     }
     let mut state = State::new(until)?;
     for connection in &mut all {
@@ -112,12 +123,18 @@ impl State {
     }
 
     fn send(&mut self, connection: &mut Connection, requests: &mut Requests<'_>) -> Outcome {
-        if self.ended.is_some()
+        connection.follows = !connection.next.is_empty();
+        if connection.follows {
+            // What was begun is ended, so that nothing is left for the next run.
+            std::mem::swap(&mut connection.out, &mut connection.next);
+            connection.next.clear();
+        } else if self.ended.is_some()
             || matches!(self.until, Until::Requests(count) if self.sent >= count)
         {
             return Ok(());
+        } else {
+            requests.write_next(&mut connection.out);
         }
-        requests.write_next(&mut connection.out);
         connection.written = 0;
         connection.sent = clock::now();
         connection.busy = true;
@@ -145,7 +162,15 @@ impl State {
             let many = requests.expected.times > 1;
             let look_into = many || self.replies.is_multiple_of(SAMPLE_EVERY) || self.replies == 1;
             let body = &connection.input[reply.body..reply.end];
-            if !fits(reply.status, body, requests.expected, look_into) {
+            let expected = match &requests.follow {
+                Some(follow) if connection.follows => follow.expected,
+                Some(follow) => {
+                    follow.write(body, &mut connection.next);
+                    requests.expected
+                }
+                None => requests.expected,
+            };
+            if !fits(reply.status, body, expected, look_into) {
                 if self.errors == 0 {
                     let body = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
                     eprintln!("  an answer that is wrong: {} {body}", reply.status);

@@ -14,6 +14,7 @@ mod controls;
 mod hello;
 mod history;
 mod keys;
+mod leases;
 mod load;
 mod memory;
 mod plan;
@@ -52,6 +53,8 @@ enum Command {
     Tokens(tokens::Tokens),
     /// Measures the store of several nodes against pgbench, and writes the result
     Postgres(postgres::Postgres),
+    /// Measures leases and rate limits against the same rows in SQLite and by pgbench, and writes the result
+    Leases(leases::Leases),
     /// Makes a store with that many keys, or finds the one that is there
     Prepare {
         /// Sub-accounts, a key each
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run::run(&run),
         Command::Tokens(tokens) => tokens.run(),
         Command::Postgres(postgres) => postgres.run(),
+        Command::Leases(leases) => leases.run(),
         Command::Prepare { keys, stores } => prepare::store(&stores, keys).map(|_| ()),
         Command::Hello { port } => hello::serve(port),
         Command::Load(loose) => loose.run(),

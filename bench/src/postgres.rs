@@ -3,8 +3,8 @@
 //! A private server, one or two nodes on it, and `pgbench`, which asks for the same rows one by one
 //! and creates the same rows one by one, prepared, over the same kind of socket.
 
-mod controls;
-mod database;
+pub(crate) mod controls;
+pub(crate) mod database;
 
 use crate::keys::{Draw, Keys};
 use crate::load::Until;

@@ -13,6 +13,9 @@ use tenantry_core::accounts::{AccountLimits, NewPlacement};
 use tenantry_core::accounts::{CreatedAccount, FirstKey, NewAccount, NewOrganization, Profile};
 use tenantry_core::actor::{Actor, Context, OperatorActor};
 use tenantry_core::ids::{AccountId, MemberId};
+use tenantry_core::keys::{NewKey, NewKeyLimits};
+use tenantry_core::permissions::PermissionSet;
+use tenantry_core::rates::{Rate, Rates};
 use tenantry_core::replay::Once;
 use tenantry_core::secrets::{KeyFormat, Secrets};
 use tenantry_core::text::{Line, Metadata, Name};
@@ -69,6 +72,53 @@ pub(crate) fn store(stores: &Path, keys: u64) -> Outcome<Store> {
 pub(crate) fn shared(stores: &Path, keys: u64, keys_per_account: u64) -> Outcome<Store> {
     let folder = stores.join(format!("{keys}-by-{keys_per_account}"));
     made(stores, Store { folder, keys, keys_per_account })
+}
+
+/// A store of so many organizations without further accounts, made anew: their ids, and a further key of
+/// each without and with a rate that nobody reaches.
+pub(crate) fn organizations(stores: &Path, count: u64) -> Outcome<(Store, Organizations)> {
+    let keys = count * KEYS_PER_ORGANIZATION;
+    let store =
+        Store { folder: stores.join(format!("organizations-{count}")), keys, keys_per_account: 1 };
+    if store.folder.exists() {
+        fs::remove_dir_all(&store.folder)?;
+    }
+    fs::create_dir_all(&store.folder)?;
+    let template = begin(&store)?;
+    let local = wiring::open(&config(&store.data())?, Missing::Refuse)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ample = Rate::new(1_000_000, 10).map_err(|problem| problem.to_string())?;
+    let rates = Rates::new([ample]).map_err(|problem| problem.to_string())?;
+    let mut made = Organizations::default();
+    runtime.block_on(async {
+        for (id, _) in &template.organizations {
+            made.ids.push(id.to_string());
+            for (rates, keys) in [(Rates::default(), &mut made.free), (rates, &mut made.limited)] {
+                let new = NewKey {
+                    format: Some(KeyFormat::SubAccount),
+                    name: None,
+                    permissions: PermissionSet::sub_account(),
+                    expires_at: None,
+                    allowed_ips: Vec::new(),
+                    metadata: Metadata::empty(),
+                    limits: NewKeyLimits { rates, uses: None },
+                };
+                let context = self::operator(Some(*id));
+                let made = local.plane.create_key(&context, *id, new, Once::unkept()).await?;
+                keys.push(made.secret.reveal().to_owned());
+            }
+        }
+        Outcome::Ok(())
+    })?;
+    Ok((store, made))
+}
+
+/// What was made of organizations.
+#[derive(Default)]
+pub(crate) struct Organizations {
+    pub(crate) ids: Vec<String>,
+    pub(crate) free: Vec<String>,
+    pub(crate) limited: Vec<String>,
 }
 
 /// A store that is made again, since it is written to.

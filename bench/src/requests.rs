@@ -17,7 +17,30 @@ pub(crate) struct Requests<'a> {
     pub(crate) expected: Expected,
     /// What one request counts as.
     pub(crate) units: u64,
+    /// What comes after each reply on its connection, before the next request.
+    pub(crate) follow: Option<Follow>,
 }
+
+/// A request that names the id of the reply before it.
+pub(crate) struct Follow {
+    text: Vec<u8>,
+    hole: Range<usize>,
+    pub(crate) expected: Expected,
+}
+
+impl Follow {
+    /// Writes the request for the id that this reply begins with.
+    pub(crate) fn write(&self, reply: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        out.extend_from_slice(&self.text);
+        let id = reply.get(ID_AT..ID_AT + LEASE_ID_BYTES).unwrap_or(&[b'-'; LEASE_ID_BYTES]);
+        out[self.hole.clone()].copy_from_slice(id);
+    }
+}
+
+/// Where the id stands in a body that begins with `{"id":"`, and how long a lease's is.
+const ID_AT: usize = 7;
+const LEASE_ID_BYTES: usize = 26;
 
 enum Fill<'a> {
     Key(&'a Keys, Draw),
@@ -54,6 +77,7 @@ impl<'a> Requests<'a> {
             fill: Fill::Key(keys, draw),
             expected,
             units: 1,
+            follow: None,
         }
     }
 
@@ -75,7 +99,8 @@ impl<'a> Requests<'a> {
 
     fn creating(text: Vec<u8>, mark: &str, status: u16, begins: &'static [u8], units: u64) -> Self {
         let expected = Expected { status, begins, holds: br#""secret":"tnt_"#, times: units };
-        Self { holes: find_all(&text, mark), text, fill: Fill::Number(0), expected, units }
+        let holes = find_all(&text, mark);
+        Self { holes, text, fill: Fill::Number(0), expected, units, follow: None }
     }
 
     /// A verification that looks nothing up, for the control.
@@ -116,11 +141,47 @@ impl<'a> Requests<'a> {
             times: 1,
         };
         let holes = find_all(&text, &mark);
-        Self { text, holes, fill: Fill::Token(tokens, draw), expected, units: 1 }
+        Self { text, holes, fill: Fill::Token(tokens, draw), expected, units: 1, follow: None }
+    }
+
+    /// Leases for these accounts' calls, each given back before the next.
+    pub(crate) fn pairs(bearer: &str, accounts: &'a [String], draw: Draw) -> Self {
+        let mark = mark('~', accounts.first().map_or(0, String::len));
+        let body = format!(r#"{{"account_id":"{mark}","ttl_seconds":60}}"#);
+        let text = post("/v1/leases", bearer, &body);
+        let lease = self::mark('~', LEASE_ID_BYTES);
+        let release = post(&format!("/v1/leases/{lease}/release"), bearer, "{}");
+        let hole = find_all(&release, &lease).remove(0);
+        let begins = br#"{"id":"lea_"#;
+        let expected = |status, holds| Expected { status, begins, holds, times: 1 };
+        let follow = Follow { text: release, hole, expected: expected(200, b"released_at") };
+        Self {
+            holes: find_all(&text, &mark),
+            text,
+            fill: Fill::Token(accounts, draw),
+            expected: expected(201, b"fencing_token"),
+            units: 1,
+            follow: Some(follow),
+        }
+    }
+
+    /// Verifications of drawn keys, all of one length.
+    pub(crate) fn verify_of(bearer: &str, keys: &'a [String], draw: Draw) -> Self {
+        let mark = mark('~', keys.first().map_or(0, String::len));
+        let text = post("/v1/keys/verify", bearer, &format!(r#"{{"key":"{mark}"}}"#));
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"valid":true,"code":"VALID","#,
+            holds: br#""permissions":["*:*"]"#,
+            times: 1,
+        };
+        let holes = find_all(&text, &mark);
+        let fill = Fill::Token(keys, draw);
+        Self { text, holes, fill, expected, units: 1, follow: None }
     }
 
     fn same(text: Vec<u8>, expected: Expected) -> Self {
-        Self { text, holes: Vec::new(), fill: Fill::Nothing, expected, units: 1 }
+        Self { text, holes: Vec::new(), fill: Fill::Nothing, expected, units: 1, follow: None }
     }
 
     /// Where drawing goes on.

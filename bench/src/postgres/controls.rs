@@ -5,6 +5,7 @@ use super::database::Database;
 use crate::Outcome;
 use crate::sample::Sample;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -108,21 +109,32 @@ impl Controls {
 
     fn run(&self, script: &str, clients: usize, time: Duration) -> Outcome<Sample> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).args(["--no-vacuum", "--protocol", "prepared"]);
-        command.args(["--client", &clients.to_string(), "--jobs", "2"]);
-        command.args(["--time", &time.as_secs().max(1).to_string()]);
-        command.arg("--file").arg(self.folder.path().join(script)).arg("postgres");
-        let output = command.output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let rate = transactions_per_second(&text);
-        match rate {
-            Some(rate) if output.status.success() => Ok(Sample::of_rate(rate)),
-            _ => Err(format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
-        }
+        command.args(&self.arguments);
+        run(command, &self.folder.path().join(script), clients, time)
     }
 }
 
-fn transactions_per_second(text: &str) -> Option<f64> {
+/// Runs a script of `pgbench`, which `command` begins, for that long.
+pub(crate) fn run(
+    mut command: Command,
+    script: &Path,
+    clients: usize,
+    time: Duration,
+) -> Outcome<Sample> {
+    command.args(["--no-vacuum", "--protocol", "prepared"]);
+    command.args(["--client", &clients.to_string(), "--jobs", "2"]);
+    command.args(["--time", &time.as_secs().max(1).to_string()]);
+    command.arg("--file").arg(script).arg("postgres");
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let rate = transactions_per_second(&text);
+    match rate {
+        Some(rate) if output.status.success() => Ok(Sample::of_rate(rate)),
+        _ => Err(format!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+pub(crate) fn transactions_per_second(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("tps = "))?;
     line.split_whitespace().next()?.parse().ok()
 }

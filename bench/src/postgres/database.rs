@@ -26,14 +26,14 @@ const SETTINGS: [&str; 4] =
 const SEALED_MAX: Duration = Duration::from_mins(2);
 
 /// A running server.
-pub(super) struct Database {
+pub(crate) struct Database {
     postgres: Postgres,
     programs: PathBuf,
 }
 
 impl Database {
     /// Starts a server that loses nothing that it has acknowledged.
-    pub(super) fn start() -> Outcome<Self> {
+    pub(crate) fn start() -> Outcome<Self> {
         let programs = programs::find_postgres().ok_or("there is no PostgreSQL")?;
         let mut postgres = Postgres::make(&programs, Durability::Full);
         postgres.configure(&SETTINGS);
@@ -42,7 +42,7 @@ impl Database {
     }
 
     /// Starts a node, which has a directory of that name.
-    pub(super) fn node(
+    pub(crate) fn node(
         &self,
         binary: &Path,
         store: &Store,
@@ -59,7 +59,7 @@ impl Database {
     }
 
     /// Copies the store's rows.
-    pub(super) fn fill(&self, store: &Store) -> Outcome {
+    pub(crate) fn fill(&self, store: &Store) -> Outcome {
         let source = Connection::open(store.data().join("tenantry.db"))?;
         for table in TABLES {
             self.copy(&source, table)?;
@@ -68,12 +68,12 @@ impl Database {
     }
 
     /// Takes dead rows away, and counts the others.
-    pub(super) fn tidy(&self) -> Outcome {
+    pub(crate) fn tidy(&self) -> Outcome {
         self.execute("VACUUM ANALYZE")
     }
 
     /// Waits until the nodes have sealed every event.
-    pub(super) fn await_sealed(&self) -> Outcome {
+    pub(crate) fn await_sealed(&self) -> Outcome {
         let began = clock::now();
         while self.ask("SELECT count(*) FROM audit_waiting")? != "0" {
             if began.elapsed() > SEALED_MAX {
@@ -85,7 +85,7 @@ impl Database {
     }
 
     /// One of PostgreSQL's programs, on this database.
-    pub(super) fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         // Clients need not be where the server's programs are.
         let beside = self.programs.join(name);
         let found = if beside.is_file() { beside } else { PathBuf::from(name) };
@@ -96,19 +96,19 @@ impl Database {
     }
 
     /// Processor time of the server's processes so far, in microseconds.
-    pub(super) fn cpu_micros(&self) -> Outcome<f64> {
+    pub(crate) fn cpu_micros(&self) -> Outcome<f64> {
         let file = std::fs::read_to_string(self.postgres.folder().join("data/postmaster.pid"))?;
         let pid = file.lines().next().ok_or("postmaster.pid is empty")?;
         process::cpu_micros_with_children(pid.trim().parse()?)
     }
 
     /// Runs SQL.
-    pub(super) fn execute(&self, sql: &str) -> Outcome {
+    pub(crate) fn execute(&self, sql: &str) -> Outcome {
         self.ask(sql).map(drop)
     }
 
     /// Runs SQL and returns what it prints.
-    pub(super) fn ask(&self, sql: &str) -> Outcome<String> {
+    pub(crate) fn ask(&self, sql: &str) -> Outcome<String> {
         let mut psql = self.program("psql");
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]);
         let output = psql.args(["--set", "ON_ERROR_STOP=1", "--command", sql, NAME]).output()?;
