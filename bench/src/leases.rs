@@ -4,6 +4,7 @@
 //! `pgbench`, the same keys without a limit.
 
 mod controls;
+mod in_process;
 
 use crate::keys::Draw;
 use crate::load::Until;
@@ -16,6 +17,7 @@ use crate::sample::{self, Sample};
 use crate::server::{self, Server};
 use crate::{Outcome, clock, history, prepare, process, run};
 use controls::Pairs;
+use in_process::InProcess;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +55,7 @@ enum Of {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {
+    InProcess(Of),
     Embedded(Of),
     Rows(Of),
     Shared(Of),
@@ -63,22 +66,24 @@ enum Scenario {
 
 impl Scenario {
     /// Each thing beside its control.
-    const TOGETHER: [[Self; 2]; 5] = [
-        [Self::Embedded(Of::One), Self::Rows(Of::One)],
-        [Self::Embedded(Of::Many), Self::Rows(Of::Many)],
-        [Self::Shared(Of::One), Self::Pgbench(Of::One)],
-        [Self::Shared(Of::Many), Self::Pgbench(Of::Many)],
-        [Self::Limited, Self::Free],
+    const TOGETHER: [&[Self]; 5] = [
+        &[Self::InProcess(Of::One), Self::Rows(Of::One), Self::Embedded(Of::One)],
+        &[Self::InProcess(Of::Many), Self::Rows(Of::Many), Self::Embedded(Of::Many)],
+        &[Self::Shared(Of::One), Self::Pgbench(Of::One)],
+        &[Self::Shared(Of::Many), Self::Pgbench(Of::Many)],
+        &[Self::Limited, Self::Free],
     ];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Embedded(Of::One) => "pairs, SQLite, one root",
-            Self::Embedded(Of::Many) => "pairs, SQLite, a thousand roots",
+            Self::InProcess(Of::One) => "pairs, SQLite, in process, one root",
+            Self::InProcess(Of::Many) => "pairs, SQLite, in process, a thousand",
+            Self::Embedded(Of::One) => "pairs, SQLite, over HTTP, one root",
+            Self::Embedded(Of::Many) => "pairs, SQLite, over HTTP, a thousand",
             Self::Rows(Of::One) => "SQLite alone: the rows of pairs, one root",
             Self::Rows(Of::Many) => "SQLite alone: the rows of pairs, a thousand",
-            Self::Shared(Of::One) => "pairs, PostgreSQL, one root",
-            Self::Shared(Of::Many) => "pairs, PostgreSQL, a thousand roots",
+            Self::Shared(Of::One) => "pairs, PostgreSQL, over HTTP, one root",
+            Self::Shared(Of::Many) => "pairs, PostgreSQL, over HTTP, a thousand",
             Self::Pgbench(Of::One) => "pgbench: pairs, one root",
             Self::Pgbench(Of::Many) => "pgbench: pairs, a thousand roots",
             Self::Free => "verify, cached, no limit",
@@ -94,6 +99,7 @@ struct Site {
     organizations: Organizations,
     caller: String,
     pairs: Pairs,
+    in_process: InProcess,
     folder: PathBuf,
     database: Database,
     time: Duration,
@@ -118,6 +124,7 @@ impl Leases {
             organizations,
             caller: store.caller()?,
             pairs: Pairs::new(&database)?,
+            in_process: InProcess::open(&self.stores)?,
             folder: self.stores.clone(),
             database,
             time: if self.quick { Duration::from_secs(1) } else { Duration::from_secs(5) },
@@ -187,12 +194,16 @@ impl Site {
             sample::take(&self.embedded, CONNECTIONS, until, &mut ask(draw(Of::Many)))
         };
         let callers = u32::try_from(CONNECTIONS)?;
+        let roots = |of| if of == Of::One { 1 } else { ROOTS };
         match scenario {
+            Scenario::InProcess(of) => {
+                let rate = self.in_process.pairs((CONNECTIONS, roots(of)), self.time)?;
+                Ok(Sample::of_rate(rate))
+            }
             Scenario::Embedded(of) => pairs(&self.embedded, of),
             Scenario::Shared(of) => pairs(&self.node, of),
             Scenario::Rows(of) => {
-                let roots = if of == Of::One { 1 } else { ROOTS };
-                controls::sqlite_pairs(&self.folder, (callers, roots), self.time)
+                controls::sqlite_pairs(&self.folder, (callers, roots(of)), self.time)
                     .map(Sample::of_rate)
             }
             Scenario::Pgbench(of) => {
@@ -210,18 +221,24 @@ fn figures(rows: &[Row]) -> Vec<Figure> {
     let rates =
         |scenario: Scenario| rows.iter().find(|row| row.name == scenario.name()).map(Row::rates);
     let wanted = [
-        ("pairs / SQLite alone, one root", 0.5),
-        ("pairs / SQLite alone, a thousand roots", 0.5),
-        ("pairs / pgbench, one root", 0.5),
-        ("pairs / pgbench, a thousand roots", 0.5),
-        ("verify with a rate limit / without", 0.9),
+        ("in process / SQLite, one root", [0, 0, 1], Some(0.5)),
+        ("over HTTP / SQLite, one root", [0, 2, 1], None),
+        ("in process / SQLite, a thousand roots", [1, 0, 1], Some(0.5)),
+        ("over HTTP / SQLite, a thousand roots", [1, 2, 1], None),
+        ("over HTTP / pgbench, one root", [2, 0, 1], Some(0.5)),
+        ("over HTTP / pgbench, a thousand roots", [3, 0, 1], Some(0.5)),
+        ("verify with a rate limit / without", [4, 0, 1], Some(0.9)),
     ];
-    let figure = |([over, under], (name, least)): ([Scenario; 2], (&str, f64))| {
-        let (over, under) = rates(over).zip(rates(under))?;
+    let figure = |(name, [group, over, under], least): (&str, [usize; 3], Option<f64>)| {
+        let group = Scenario::TOGETHER[group];
+        let (over, under) = rates(group[over]).zip(rates(group[under]))?;
         let figure = Figure::ratio(name.to_owned(), &over, &under)?;
-        Some(figure.wanting(Wanted::AtLeast(least)))
+        Some(match least {
+            Some(least) => figure.wanting(Wanted::AtLeast(least)),
+            None => figure,
+        })
     };
-    Scenario::TOGETHER.into_iter().zip(wanted).filter_map(figure).collect()
+    wanted.into_iter().filter_map(figure).collect()
 }
 
 #[cfg(test)]
@@ -230,23 +247,19 @@ mod tests {
 
     #[test]
     fn each_figure_is_over_its_control() {
-        let row = |scenario: Scenario, rate: f64| Row {
-            name: scenario.name().to_owned(),
-            samples: vec![Sample::of_rate(rate); 3],
+        let rate = |scenario: Scenario| match scenario {
+            Scenario::InProcess(_) => 60.0,
+            Scenario::Embedded(_) => 20.0,
+            Scenario::Shared(_) => 70.0,
+            Scenario::Limited => 95.0,
+            Scenario::Rows(_) | Scenario::Pgbench(_) | Scenario::Free => 100.0,
         };
-        let rows: Vec<Row> = Scenario::TOGETHER
-            .into_iter()
-            .zip([10.0, 20.0, 30.0, 40.0, 50.0])
-            .flat_map(|([thing, control], rate)| [row(thing, rate), row(control, 100.0)])
-            .collect();
-        let shown: Vec<_> = figures(&rows).iter().map(|f| (f.name.clone(), f.value)).collect();
-        let wanted = [
-            ("pairs / SQLite alone, one root", 0.1),
-            ("pairs / SQLite alone, a thousand roots", 0.2),
-            ("pairs / pgbench, one root", 0.3),
-            ("pairs / pgbench, a thousand roots", 0.4),
-            ("verify with a rate limit / without", 0.5),
-        ];
-        assert_eq!(shown, wanted.map(|(name, value)| (name.to_owned(), value)));
+        let row = |scenario: Scenario| Row {
+            name: scenario.name().to_owned(),
+            samples: vec![Sample::of_rate(rate(scenario)); 3],
+        };
+        let rows: Vec<Row> = Scenario::TOGETHER.concat().into_iter().map(row).collect();
+        let shown: Vec<f64> = figures(&rows).iter().map(|figure| figure.value).collect();
+        assert_eq!(shown, [0.6, 0.2, 0.6, 0.2, 0.7, 0.7, 0.95]);
     }
 }

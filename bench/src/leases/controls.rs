@@ -1,4 +1,4 @@
-//! The same rows without a server before them: in SQLite by one thread, in PostgreSQL by `pgbench`.
+//! The same rows without a server before them: in SQLite behind a writer, in PostgreSQL by `pgbench`.
 
 use crate::postgres::controls;
 use crate::postgres::database::Database;
@@ -7,17 +7,24 @@ use crate::{Outcome, clock};
 use rusqlite::{Connection, params};
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 /// The store's own schema and statements, so that the controls do what it does.
 const SCHEMA: &str = include_str!("../../../crates/backends/migrations/sqlite/0012_leases.sql");
 const STATEMENTS: &str = include_str!("../../../crates/backends/src/postgres/leases.rs");
 
-/// Leases that are given back in every so many rounds are forgotten, as the server's sweep does.
-const ROUNDS_KEPT: u64 = 500;
+/// Rows at which all are forgotten, which the server's sweep does in time.
+const ROWS_KEPT: u64 = 32_000;
 
-/// Pairs per second of SQLite alone: of so many callers who wait for each commit, each has a row
-/// inserted, a savepoint each in one transaction, and then changed, likewise; `synchronous=FULL`.
+/// A change that somebody waits for: the row's number, whether it is inserted or changed, and where to
+/// tell that it is committed.
+type Job = (u64, bool, SyncSender<()>);
+
+/// Pairs per second of SQLite behind a writer: callers who wait, each for a row of its own to be
+/// inserted and then changed. Those who come while others are committed share the next transaction, a
+/// savepoint each; `synchronous=FULL`.
 pub(super) fn sqlite_pairs(
     directory: &Path,
     (callers, roots): (u32, u32),
@@ -31,6 +38,38 @@ pub(super) fn sqlite_pairs(
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE leases{tables}"
     ))?;
+    let (sender, jobs) = channel();
+    let (numbers, pairs) = (AtomicU64::new(0), AtomicU64::new(0));
+    let started = clock::now();
+    let written = std::thread::scope(|scope| {
+        for _ in 0..callers {
+            let (sender, numbers, pairs) = (sender.clone(), &numbers, &pairs);
+            scope.spawn(move || {
+                let (told, committed) = sync_channel(1);
+                while started.elapsed() < time {
+                    let number = numbers.fetch_add(1, Ordering::Relaxed);
+                    for insert in [true, false] {
+                        if sender.send((number, insert, told.clone())).is_err()
+                            || committed.recv().is_err()
+                        {
+                            return;
+                        }
+                    }
+                    pairs.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        drop(sender);
+        write(&connection, roots, &jobs)
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    written?;
+    drop(connection);
+    fs::remove_dir_all(&folder)?;
+    Ok(f64::from(u32::try_from(pairs.into_inner())?) / seconds)
+}
+
+fn write(connection: &Connection, roots: u32, jobs: &Receiver<Job>) -> Outcome {
     let mut insert = connection.prepare(
         "INSERT INTO leases (id, root_id, account_id, fence, ttl, acquired_at, expires_at)
          VALUES (?1, ?2, ?2, ?3, 60000000, ?3, ?3 + 60000000)",
@@ -41,36 +80,32 @@ pub(super) fn sqlite_pairs(
         id[..8].copy_from_slice(&number.to_be_bytes());
         id
     };
-    let started = clock::now();
-    let mut rounds = 0_u64;
-    while started.elapsed() < time {
-        let first = rounds * u64::from(callers);
-        let numbers = || first..first + u64::from(callers);
+    let mut rows = 0;
+    while let Ok(first) = jobs.recv() {
+        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter()).collect();
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        for number in numbers() {
+        for (number, inserts, _) in &batch {
             connection.execute_batch("SAVEPOINT job")?;
-            let root = id(number.wrapping_mul(2_654_435_761) % u64::from(roots));
-            insert.execute(params![id(number), root, i64::try_from(number)?])?;
+            let at = i64::try_from(*number)?;
+            if *inserts {
+                let root = id(number.wrapping_mul(2_654_435_761) % u64::from(roots));
+                insert.execute(params![id(*number), root, at])?;
+                rows += 1;
+            } else {
+                update.execute(params![id(*number), at])?;
+            }
             connection.execute_batch("RELEASE job")?;
         }
-        connection.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
-        for number in numbers() {
-            connection.execute_batch("SAVEPOINT job")?;
-            update.execute(params![id(number), i64::try_from(number)?])?;
-            connection.execute_batch("RELEASE job")?;
+        if rows >= ROWS_KEPT {
+            connection.execute_batch("DELETE FROM leases WHERE released_at IS NOT NULL")?;
+            rows = 0;
         }
         connection.execute_batch("COMMIT")?;
-        rounds += 1;
-        if rounds.is_multiple_of(ROUNDS_KEPT) {
-            connection.execute_batch("DELETE FROM leases")?;
+        for (.., told) in batch {
+            let _ = told.send(());
         }
     }
-    let pairs = f64::from(u32::try_from(rounds)?) * f64::from(callers);
-    let rate = pairs / started.elapsed().as_secs_f64();
-    drop((insert, update));
-    drop(connection);
-    fs::remove_dir_all(&folder)?;
-    Ok(rate)
+    Ok(())
 }
 
 /// The pairs of `pgbench`: what a node sends for an acquire and a release, one statement after the
