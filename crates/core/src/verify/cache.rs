@@ -379,8 +379,7 @@ pub(super) struct CacheKey([u8; 16]);
 
 impl CacheKey {
     pub(super) fn of(tag: &Tag) -> Self {
-        let (half, _) = tag.as_bytes().split_at(16);
-        Self(half.try_into().expect("half of 32 bytes are 16"))
+        Self::of_digest(tag.as_bytes())
     }
 
     /// Of a text that was signed here: what others send is looked up and never entered.
