@@ -258,6 +258,7 @@ impl VerifyCache {
         self.credentials.clear();
         self.clients.clear();
         self.tokens.clear();
+        self.texts.clear();
     }
 }
 
