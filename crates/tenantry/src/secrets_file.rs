@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use tenantry_core::rng::Rng;
-use tenantry_core::secrets::SecretsMaterial;
+use tenantry_core::secrets::{KeyEncryptionKey, SecretsMaterial};
 use zeroize::Zeroizing;
 
 /// Where the secrets that several nodes share are, unless a file is named.
@@ -27,6 +27,9 @@ struct Document {
     pepper: Secret,
     key_encryption_key: Secret,
     local_realm: LocalRealm,
+    /// Only while the one above is rotated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    further_key_encryption_keys: Vec<Secret>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -75,17 +78,29 @@ pub fn parse(text: &str, place: &str) -> Result<SecretsMaterial> {
     let bad = |what: &str| Failure::Setting(format!("{place}: {what}"));
     let document: Document = toml::from_str(text)
         .map_err(|_| bad("is not what `serve`, `init` or `secrets generate` wrote"))?;
+    let key_encryption_key = key_encryption_key_of(&document.key_encryption_key)
+        .ok_or_else(|| bad("key_encryption_key must be 32 random bytes in base64"))?;
+    let further_key_encryption_keys = document
+        .further_key_encryption_keys
+        .iter()
+        .map(key_encryption_key_of)
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| bad("further_key_encryption_keys must be 32 random bytes each in base64"))?;
     Ok(SecretsMaterial {
         pepper_id: document.pepper.id,
         pepper: key(&document.pepper.value)
             .ok_or_else(|| bad("pepper must be 32 random bytes in base64"))?,
-        key_encryption_key: key(&document.key_encryption_key.value)
-            .ok_or_else(|| bad("key_encryption_key must be 32 random bytes in base64"))?,
+        key_encryption_key,
+        further_key_encryption_keys,
         local_realm_key: STANDARD
             .decode(&*document.local_realm.private_key)
             .map(Zeroizing::new)
             .map_err(|_| bad("local_realm.private_key must be base64"))?,
     })
+}
+
+fn key_encryption_key_of(secret: &Secret) -> Option<KeyEncryptionKey> {
+    key(&secret.value).map(|value| KeyEncryptionKey { id: secret.id, value })
 }
 
 /// 32 bytes that were drawn and not made up: a key of one repeated byte is refused.
@@ -113,9 +128,15 @@ pub fn create(path: &Path, rng: &dyn Rng) -> Result<SecretsMaterial> {
 /// None that is known.
 pub fn print(material: &SecretsMaterial) -> Result<Zeroizing<String>> {
     let secret = |id, bytes: &[u8]| Secret { id, value: Zeroizing::new(STANDARD.encode(bytes)) };
+    let sealing = |key: &KeyEncryptionKey| secret(key.id, &key.value[..]);
     let document = Document {
         pepper: secret(material.pepper_id, &material.pepper[..]),
-        key_encryption_key: secret(1, &material.key_encryption_key[..]),
+        key_encryption_key: sealing(&material.key_encryption_key),
+        further_key_encryption_keys: material
+            .further_key_encryption_keys
+            .iter()
+            .map(sealing)
+            .collect(),
         local_realm: LocalRealm {
             private_key: Zeroizing::new(STANDARD.encode(&material.local_realm_key[..])),
         },

@@ -100,13 +100,13 @@ pub async fn open_shared(
 ) -> Result<Shared> {
     let material = shared_secrets(database)?;
     let store = Arc::new(PostgresStore::open(&database.options(SystemClock.now())).await?);
-    let check = material.check_value();
+    let checks = material.check_values();
     let stored = match missing {
-        Missing::Create => Some(store.claim_secrets(&check).await?),
+        Missing::Create => Some(store.claim_secrets(&checks[0]).await?),
         Missing::Refuse => store.find_secrets_check().await?,
     };
     match stored {
-        Some(stored) if stored == check => {}
+        Some(stored) if checks.contains(&stored) => {}
         Some(_) => {
             return Err(Failure::Setting(
                 "these secrets are not those that the plane's other nodes have: give every node \

@@ -3,12 +3,17 @@
 //! A plaintext credential exists while it is created and while it is presented, in
 //! [`plain`] types that are erased when dropped and print nothing. What is stored is a [`Tag`].
 
+#[cfg_attr(not(test), expect(dead_code, reason = "tenant databases are the first to use it"))]
+mod data_keys;
 pub mod foreign;
 mod integrity;
+mod key_encryption;
 pub mod plain;
 mod signing;
 
+pub use data_keys::WrappedKey;
 pub use integrity::{MacWriter, Protected, Sealed, Unverified};
+pub use key_encryption::KeyEncryptionKey;
 pub use plain::{KeyFormat, PlainSecret, Presented, Start};
 pub use signing::CheckpointKey;
 
@@ -22,8 +27,10 @@ pub struct SecretsMaterial {
     pub pepper_id: u16,
     /// Key of every tag and, by derivation, of every row's seal.
     pub pepper: Zeroizing<[u8; 32]>,
-    /// Key that wraps the data keys of sealed values.
-    pub key_encryption_key: Zeroizing<[u8; 32]>,
+    /// What sealed values and data keys are sealed under.
+    pub key_encryption_key: KeyEncryptionKey,
+    /// What some of them are sealed under still, or will be, while that key is rotated.
+    pub further_key_encryption_keys: Vec<KeyEncryptionKey>,
     /// Private key of the built-in `local` realm: ES256, PKCS #8 DER.
     pub local_realm_key: Zeroizing<Vec<u8>>,
 }
@@ -35,9 +42,8 @@ impl SecretsMaterial {
     /// [`crate::Error::Internal`] where no key pair could be made.
     pub fn generate(rng: &dyn crate::rng::Rng) -> crate::Result<Self> {
         let mut pepper = Zeroizing::new([0; 32]);
-        let mut key_encryption_key = Zeroizing::new([0; 32]);
         rng.fill(&mut pepper[..]);
-        rng.fill(&mut key_encryption_key[..]);
+        let key_encryption_key = KeyEncryptionKey::draw(1, rng);
         let key = aws_lc_rs::signature::EcdsaKeyPair::generate(
             &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
         )
@@ -47,19 +53,34 @@ impl SecretsMaterial {
             pepper_id: 1,
             pepper,
             key_encryption_key,
+            further_key_encryption_keys: Vec::new(),
             local_realm_key: Zeroizing::new(key.as_ref().to_vec()),
         })
     }
 
-    /// What tells these secrets from others without telling anything of them: an HMAC over all of them
-    /// under a key that is drawn from the pepper.
+    /// What tells these secrets from others without telling anything of them, once for each of the
+    /// key-encryption keys, the current one first: an HMAC over all of them under a key that is
+    /// drawn from the pepper.
+    ///
+    /// Nodes in the middle of a rotation have one of these in common.
     #[must_use]
-    pub fn check_value(&self) -> [u8; 32] {
-        let mut writer = MacWriter::new();
-        writer.number(self.pepper_id.into());
-        writer.bytes(&self.key_encryption_key[..]);
-        writer.bytes(&self.local_realm_key);
-        mac(&derive(&self.pepper, b"tenantry secrets check v1"), &writer)
+    pub fn check_values(&self) -> Vec<[u8; 32]> {
+        let key = derive(&self.pepper, b"tenantry secrets check v1");
+        self.key_encryption_keys()
+            .map(|key_encryption_key| {
+                // Without the key's number: it was not written in the checks of earlier versions.
+                let mut writer = MacWriter::new();
+                writer.number(self.pepper_id.into());
+                writer.bytes(&key_encryption_key.value[..]);
+                writer.bytes(&self.local_realm_key);
+                mac(&key, &writer)
+            })
+            .collect()
+    }
+
+    /// Every key-encryption key, the current one first.
+    pub fn key_encryption_keys(&self) -> impl Iterator<Item = &KeyEncryptionKey> {
+        std::iter::once(&self.key_encryption_key).chain(&self.further_key_encryption_keys)
     }
 }
 
@@ -106,7 +127,7 @@ pub struct Secrets {
     lease_key: hmac::Key,
     idempotency_key: hmac::Key,
     foreign_key: hmac::Key,
-    value_key: aead::LessSafeKey,
+    key_encryption: key_encryption::Ring,
     // Of the replies that are kept: half of what opens one, the other half is the header.
     reply_secret: Zeroizing<[u8; 32]>,
     chain_key: hmac::Key,
@@ -125,7 +146,7 @@ impl Secrets {
             cursor_key: derive(&material.pepper, b"tenantry cursor v1"),
             lease_key: derive(&material.pepper, b"tenantry lease id v1"),
             foreign_key: derive(&material.pepper, b"tenantry foreign key v1"),
-            value_key: value_key(&material.key_encryption_key),
+            key_encryption: key_encryption::Ring::new(material),
             idempotency_key: derive(&material.pepper, b"tenantry idempotency v1"),
             reply_secret: derive_bytes(&material.pepper, b"tenantry kept reply v1"),
             chain_key: derive(&material.pepper, b"tenantry audit chain v1"),
@@ -232,46 +253,12 @@ impl Secrets {
         Tag(bytes)
     }
 
-    /// Seals a value for the store under the key-encryption key: AES-256-GCM, the nonce before it.
-    pub(crate) fn seal_value(
-        &self,
-        purpose: &[u8],
-        nonce: [u8; aead::NONCE_LEN],
-        value: &[u8],
-    ) -> crate::Result<Vec<u8>> {
-        let mut body = value.to_vec();
-        let nonce_of = aead::Nonce::assume_unique_for_key(nonce);
-        self.value_key
-            .seal_in_place_append_tag(nonce_of, aead::Aad::from(purpose), &mut body)
-            .map_err(crate::Error::internal)?;
-        Ok([&nonce[..], &body[..]].concat())
-    }
-
-    /// Opens what [`Self::seal_value`] made for the same purpose.
-    pub(crate) fn open_value(&self, purpose: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (nonce, body) = sealed.split_first_chunk::<{ aead::NONCE_LEN }>()?;
-        let mut body = Zeroizing::new(body.to_vec());
-        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
-        let aad = aead::Aad::from(purpose);
-        let length = self.value_key.open_in_place(nonce, aad, &mut body).ok()?.len();
-        body.truncate(length);
-        Some(body)
-    }
-
     fn seal_key(&self, key: SealKey) -> &hmac::Key {
         match key {
             SealKey::Row => &self.row_key,
             SealKey::Audit => &self.audit_key,
         }
     }
-}
-
-/// The key of values that the store keeps sealed, from the key-encryption key.
-fn value_key(key_encryption_key: &[u8; 32]) -> aead::LessSafeKey {
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tenantry");
-    let prk = salt.extract(key_encryption_key);
-    let key = prk.expand(&[b"tenantry sealed value v1"], &aead::AES_256_GCM);
-    aead::LessSafeKey::new(aead::UnboundKey::from(key.expect("a key is within the output")))
 }
 
 fn mac(key: &hmac::Key, writer: &MacWriter) -> [u8; 32] {
