@@ -1,14 +1,15 @@
-//! `secrets.toml`: what only the operator has. Made once, readable by its owner alone, never
-//! overwritten.
+//! `secrets.toml`: what only the operator has. Made once, readable by its owner alone; only a step of
+//! a rotation writes it anew, and keeps what it was.
 
 use crate::{Failure, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
 use tenantry_core::rng::Rng;
 use tenantry_core::secrets::{KeyEncryptionKey, SecretsMaterial};
 use zeroize::Zeroizing;
@@ -86,6 +87,11 @@ pub fn parse(text: &str, place: &str) -> Result<SecretsMaterial> {
         .map(key_encryption_key_of)
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| bad("further_key_encryption_keys must be 32 random bytes each in base64"))?;
+    let mut numbers = std::iter::once(&key_encryption_key).chain(&further_key_encryption_keys);
+    let mut seen = HashSet::new();
+    if !numbers.all(|key| seen.insert(key.id)) {
+        return Err(bad("each key-encryption key has a number of its own"));
+    }
     Ok(SecretsMaterial {
         pepper_id: document.pepper.id,
         pepper: key(&document.pepper.value)
@@ -152,20 +158,69 @@ pub fn print(material: &SecretsMaterial) -> Result<Zeroizing<String>> {
 /// # Errors
 /// What the file system says; [`ErrorKind::AlreadyExists`] where there is such a file.
 pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let partial = path.with_extension("partial");
-    match fs::remove_file(&partial) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let (partial, file) = begin(path)?;
+    write_out(file, bytes)?;
     // A link, unlike a rename, does not replace what is there.
     let linked = fs::hard_link(&partial, path);
     fs::remove_file(&partial)?;
     linked?;
-    File::open(directory)?.sync_all()
+    sync_directory(path)
+}
+
+/// Writes other secrets in the place of those in the file, whole or not at all, and lasting; what it
+/// held is kept beside it. Gives the path of that.
+///
+/// # Errors
+/// What the file system says; the file is as it was then.
+pub fn replace(path: &Path, material: &SecretsMaterial) -> Result<PathBuf> {
+    let io = |error| Failure::Io(format!("write {}", path.display()), error);
+    // What a link leads to is replaced, not the link.
+    let path = &fs::canonicalize(path).map_err(io)?;
+    let text = print(material)?;
+    let mut before = path.clone().into_os_string();
+    before.push(".before");
+    let before = PathBuf::from(before);
+    replace_private(path, &before, text.as_bytes()).map_err(io)?;
+    Ok(before)
+}
+
+fn replace_private(path: &Path, before: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let owner = fs::metadata(path)?;
+    let (partial, file) = begin(path)?;
+    // Whoever rotates may be another than whoever serves, and must not lock them out.
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (owner.uid(), owner.gid()) {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    write_out(file, bytes)?;
+    remove_if_there(before)?;
+    fs::hard_link(path, before)?;
+    fs::rename(&partial, path)?;
+    sync_directory(path)
+}
+
+/// Opens a new file beside `path`, in the place of what an interrupted write left.
+fn begin(path: &Path) -> std::io::Result<(PathBuf, File)> {
+    let partial = path.with_extension("partial");
+    remove_if_there(&partial)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    Ok((partial, file))
+}
+
+fn write_out(mut file: File, bytes: &[u8]) -> std::io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -222,5 +277,59 @@ mod tests {
             assert!(error.contains("pepper must be"), "{error}");
             assert!(other.is_empty() || !error.contains(other), "{error}");
         }
+    }
+    /// As versions wrote it that knew of one key-encryption key.
+    #[test]
+    fn a_file_without_further_keys_reads_and_is_written_as_ever() {
+        let (_dir, path) = written();
+        let text = fs::read_to_string(&path).expect("there");
+        assert!(!text.contains("further"), "an older version would refuse it");
+        let material = read(&path).expect("readable").expect("there");
+        assert_eq!(material.key_encryption_key.id, 1);
+        assert!(material.further_key_encryption_keys.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_what_it_held_is_kept() {
+        let (dir, path) = written();
+        let before = fs::read(&path).expect("there");
+        let mut material = read(&path).expect("readable").expect("there");
+        material.add_key_encryption_key(&SeededRng::new(2)).expect("in turn");
+        // What an interrupted one left is nobody's.
+        fs::write(path.with_extension("partial"), "half").expect("written");
+        for _ in 0..2 {
+            // Through a link, which stays one.
+            let link = dir.path().join("link.toml");
+            remove_if_there(&link).expect("removed");
+            std::os::unix::fs::symlink(&path, &link).expect("a link");
+            let kept = replace(&link, &material).expect("replaced");
+            assert_eq!(kept.file_name().expect("a name"), "secrets.toml.before");
+            assert_eq!((mode(&path), mode(&kept)), (0o600, 0o600));
+            assert!(link.is_symlink());
+        }
+        let read_back = read(&path).expect("readable").expect("there");
+        assert!(read_back.check_values() == material.check_values());
+        assert_eq!(read_back.further_key_encryption_keys[0].id, 2);
+
+        material.promote_key_encryption_key().expect("in turn");
+        let kept = replace(&path, &material).expect("replaced");
+        assert_ne!(fs::read(kept).expect("there"), before, "it is that of the step before");
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .expect("listed")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+            .collect();
+        names.sort();
+        assert_eq!(names, ["link.toml", "secrets.toml", "secrets.toml.before"]);
+    }
+
+    #[test]
+    fn two_key_encryption_keys_of_one_number_are_refused() {
+        let (_dir, path) = written();
+        let mut material = read(&path).expect("readable").expect("there");
+        material.add_key_encryption_key(&SeededRng::new(2)).expect("in turn");
+        material.further_key_encryption_keys[0].id = 1;
+        replace(&path, &material).expect("replaced");
+        let error = read(&path).err().expect("refused").to_string();
+        assert!(error.contains("a number of its own"), "{error}");
     }
 }

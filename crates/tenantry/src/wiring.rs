@@ -106,11 +106,17 @@ pub async fn open_shared(
         Missing::Refuse => store.find_secrets_check().await?,
     };
     match stored {
-        Some(stored) if checks.contains(&stored) => {}
+        Some(stored) if checks.contains(&stored) => {
+            // A command may have the secrets of an earlier step of a rotation; a server settles it.
+            if let (Missing::Create, Some(next)) = (missing, material.next_check(&stored)) {
+                store.move_secrets_check(&stored, &next).await?;
+            }
+        }
         Some(_) => {
             return Err(Failure::Setting(
                 "these secrets are not those that the plane's other nodes have: give every node \
-                 the same --secrets-file or TENANTRY_SECRETS"
+                 the same --secrets-file or TENANTRY_SECRETS. While the key-encryption key is \
+                 rotated, every node has to be started with what a step wrote before the next step"
                     .to_owned(),
             ));
         }

@@ -62,6 +62,19 @@ impl PostgresStore {
         .await
     }
 
+    /// Makes `after` what the secrets are known by, unless another node has changed that since it was
+    /// `before`.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub async fn move_secrets_check(&self, before: &[u8; 32], after: &[u8; 32]) -> Result<()> {
+        const MOVE: &str =
+            "UPDATE secrets_check SET check_value = $2 WHERE id = 1 AND check_value = $1";
+        let mut work = Work::default();
+        work.push(MOVE, vec![Param::bytes(before), Param::bytes(after)], Expect::Nothing);
+        self.write(&work).await.map(drop)
+    }
+
     /// Whether changes are accepted, as far as the last of them, or the last probe, tell.
     ///
     /// # Errors

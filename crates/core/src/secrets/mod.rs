@@ -9,12 +9,14 @@ pub mod foreign;
 mod integrity;
 mod key_encryption;
 pub mod plain;
+mod rotation;
 mod signing;
 
 pub use data_keys::WrappedKey;
 pub use integrity::{MacWriter, Protected, Sealed, Unverified};
 pub use key_encryption::KeyEncryptionKey;
 pub use plain::{KeyFormat, PlainSecret, Presented, Start};
+pub use rotation::OutOfTurn;
 pub use signing::CheckpointKey;
 
 use aws_lc_rs::signature::Ed25519KeyPair;

@@ -102,6 +102,21 @@ pub(crate) enum SecretsCommand {
         /// The file to write, for --secrets-file; it must not exist
         file: Option<PathBuf>,
     },
+    /// First step of a rotation: draws the next key-encryption key, which seals nothing yet
+    AddKeyEncryptionKey {
+        /// The file that the nodes have their secrets from
+        file: PathBuf,
+    },
+    /// Second step: the key that was added seals from now on, the one before only opens
+    PromoteKeyEncryptionKey {
+        /// The file that the nodes have their secrets from
+        file: PathBuf,
+    },
+    /// Last step, once nothing is sealed under it: removes the key-encryption key of before
+    RetireKeyEncryptionKey {
+        /// The file that the nodes have their secrets from
+        file: PathBuf,
+    },
 }
 
 #[derive(Args)]

@@ -7,6 +7,7 @@ mod damage;
 mod doctor;
 mod recipients;
 mod refusals;
+mod rotation;
 mod shared;
 mod stolen;
 mod support;

@@ -98,6 +98,10 @@ async fn the_secrets_of_the_first_node_are_those_of_all() {
     assert_eq!(one.claim_secrets(&[1; 32]).await.expect("claimed"), [1; 32]);
     assert_eq!(other.claim_secrets(&[2; 32]).await.expect("claimed"), [1; 32]);
     assert_eq!(other.find_secrets_check().await.expect("a read"), Some([1; 32]));
+    // It moves on from what it is alone: a node that is late does not take it back.
+    one.move_secrets_check(&[1; 32], &[3; 32]).await.expect("moved");
+    one.move_secrets_check(&[1; 32], &[4; 32]).await.expect("nothing to do");
+    assert_eq!(other.find_secrets_check().await.expect("a read"), Some([3; 32]));
 }
 
 /// Sequences, triggers, functions and types of ours would not run on what this is designed for; see
