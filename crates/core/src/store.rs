@@ -414,6 +414,9 @@ pub trait ForeignKeyStore: Send + Sync {
     /// Lists the kinds of hashes that were ever imported.
     async fn list_foreign_kinds(&self) -> Result<Vec<ForeignKind>>;
 
+    /// Stores another sealed key of this kind and key id, where it is there.
+    async fn update_foreign_kind(&self, kind: &ForeignKind) -> Result<()>;
+
     /// Looks a slow hash up by the tag of its key's beginning.
     async fn find_foreign_hash(&self, look_up: &Tag) -> Result<Option<Unverified<ForeignHash>>>;
 

@@ -19,6 +19,9 @@ use tokio_postgres::Row;
 const INSERT_KIND: &str = "INSERT INTO foreign_kinds (kind, key_id, sealed_key) VALUES ($1, $2, $3)
     ON CONFLICT (kind, key_id) DO NOTHING";
 
+const UPDATE_KIND: &str =
+    "UPDATE foreign_kinds SET sealed_key = $3 WHERE kind = $1 AND key_id = $2";
+
 const INSERT_HASHES: &str =
     "INSERT INTO foreign_hashes (look_up, credential_id, root_id, algorithm, hash, row_mac)
     SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::text[], $6::bytea[])";
@@ -41,9 +44,7 @@ impl ForeignKeyStore for PostgresStore {
         let mut work = Work::default();
         kinds.sort_by(|a, b| (a.word, a.key_id).cmp(&(b.word, b.key_id)));
         for kind in &kinds {
-            let cells =
-                [Cell::text(kind.word), Cell::bytes(&kind.key_id), Cell::bytes(&kind.sealed_key)];
-            work.push(INSERT_KIND, one(cells), Expect::Nothing);
+            work.push(INSERT_KIND, one(kind_cells(kind)), Expect::Nothing);
         }
         if !keys.is_empty() {
             let all: Vec<_> = keys.iter().map(|(credential, ..)| credential).collect();
@@ -69,6 +70,12 @@ impl ForeignKeyStore for PostgresStore {
             })
         })
         .await
+    }
+
+    async fn update_foreign_kind(&self, kind: &ForeignKind) -> Result<()> {
+        let mut work = Work::default();
+        work.push(UPDATE_KIND, one(kind_cells(kind)), Expect::Nothing);
+        self.write(&work).await.map(drop)
     }
 
     async fn find_foreign_hash(&self, look_up: &Tag) -> Result<Option<Unverified<ForeignHash>>> {
@@ -100,6 +107,10 @@ fn read_hash(row: &Row, look_up: Tag) -> Result<Unverified<ForeignHash>> {
         .map_err(|_| damaged("foreign_hashes", credential.to_string(), "column hash"))?;
     let record = ForeignHash { look_up, credential, root, hash };
     Ok(Unverified::new(record, columns.bytes("column row_mac")?))
+}
+
+fn kind_cells(kind: &ForeignKind) -> [Cell<'_>; 3] {
+    [Cell::text(kind.word), Cell::bytes(&kind.key_id), Cell::bytes(&kind.sealed_key)]
 }
 
 fn hash_cells(sealed: &Sealed<ForeignHash>) -> [Cell<'_>; 6] {

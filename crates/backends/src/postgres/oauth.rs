@@ -4,6 +4,7 @@ use super::PostgresStore;
 use super::changes::write_commit;
 use super::rows::{Param, one};
 use super::session::{Expect, Work};
+use crate::rows::Cell;
 use crate::rows::{
     Source as _, client_settings_cells, damaged, read_client_settings, read_found_client,
     read_head, read_listed_signing_key, signing_key_cells, stored_number,
@@ -23,6 +24,9 @@ const INSERT_KEY: &str =
 
 const LIST_KEYS: &str = "SELECT number, kid, algorithm, sealed_key, created_at, signs_from, row_mac
     FROM signing_keys ORDER BY number DESC LIMIT $1";
+
+const UPDATE_KEY: &str =
+    "UPDATE signing_keys SET sealed_key = $3, row_mac = $4 WHERE number = $1 AND kid = $2";
 
 const DELETE_KEYS: &str = "DELETE FROM signing_keys WHERE number < $1";
 
@@ -98,6 +102,19 @@ impl OAuthStore for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(u64, Result<Unverified<SigningKey>>)>> {
         self.list(LIST_KEYS, vec![Param::number(limit)], read_listed_signing_key).await
+    }
+
+    async fn update_signing_key(&self, key: &Sealed<SigningKey>) -> Result<()> {
+        let record = key.record();
+        let cells = [
+            Cell::number(stored_number(record.number)?),
+            Cell::text(&*record.kid),
+            Cell::bytes(&record.sealed),
+            Cell::bytes(key.seal()),
+        ];
+        let mut work = Work::default();
+        work.push(UPDATE_KEY, one(cells), Expect::Nothing);
+        self.write(&work).await.map(drop)
     }
 
     async fn delete_signing_keys(&self, number: u64) -> Result<()> {

@@ -58,6 +58,22 @@ impl ForeignKeyStore for SqliteStore {
         })
     }
 
+    async fn update_foreign_kind(&self, kind: &ForeignKind) -> Result<()> {
+        let kind = kind.clone();
+        let job = move |connection: &Connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE foreign_kinds SET sealed_key = ?3 WHERE kind = ?1 AND key_id = ?2",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![kind.word, kind.key_id, kind.sealed_key])
+                })
+                .map_err(from_sqlite)?;
+            Ok(None)
+        };
+        self.write(job).await.map(drop)
+    }
+
     async fn find_foreign_hash(&self, look_up: &Tag) -> Result<Option<Unverified<ForeignHash>>> {
         self.read(|connection| {
             let mut statement = connection

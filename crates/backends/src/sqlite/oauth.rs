@@ -52,6 +52,25 @@ impl OAuthStore for SqliteStore {
         })
     }
 
+    async fn update_signing_key(&self, key: &Sealed<SigningKey>) -> Result<()> {
+        let key = key.clone();
+        let job = move |connection: &Connection| {
+            let record = key.record();
+            let number = rows::stored_number(record.number)?;
+            connection
+                .prepare_cached(
+                    "UPDATE signing_keys SET sealed_key = ?3, row_mac = ?4
+                     WHERE number = ?1 AND kid = ?2",
+                )
+                .and_then(|mut statement| {
+                    statement.execute(params![number, record.kid, record.sealed, key.seal()])
+                })
+                .map_err(from_sqlite)?;
+            Ok(None)
+        };
+        self.write(job).await.map(drop)
+    }
+
     async fn delete_signing_keys(&self, number: u64) -> Result<()> {
         let job = move |connection: &Connection| {
             let mut statement = connection

@@ -55,6 +55,19 @@ pub(crate) async fn kinds_are_listed_once_each(backend: &dyn Backend) {
     assert_eq!(store.list_foreign_kinds().await.expect("a read"), [first, second, sha]);
 }
 
+pub(crate) async fn the_sealed_key_of_one_kind_is_replaced(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let account = draw.organization(&*store).await.account;
+    let kinds = [kind("hmac-sha256", 1, b"one"), kind("hmac-sha256", 2, b"two")];
+    let rows = (draw.seal(draw.key(&account)), None, draw.commit(account.id));
+    store.insert_foreign_keys(vec![rows], kinds.to_vec()).await.expect("stored");
+    for resealed in [kind("hmac-sha256", 2, b"resealed"), kind("hmac-sha256", 3, b"of none")] {
+        store.update_foreign_kind(&resealed).await.expect("updated");
+    }
+    let expected = [kinds[0].clone(), kind("hmac-sha256", 2, b"resealed")];
+    assert_eq!(store.list_foreign_kinds().await.expect("a read"), expected);
+}
+
 pub(crate) async fn keys_are_taken_over_together_or_not_at_all(backend: &dyn Backend) {
     let (store, draw) = (backend.store(), Draw::new());
     let account = draw.organization(&*store).await.account;

@@ -51,6 +51,28 @@ pub(crate) async fn signing_keys_are_listed_with_the_newest_first(backend: &dyn 
     assert_eq!(list(10).await, [keys[2].clone()]);
 }
 
+pub(crate) async fn a_signing_keys_sealed_key_is_replaced_and_nothing_else(backend: &dyn Backend) {
+    let (store, draw) = (backend.store(), Draw::new());
+    let root = draw.organization(&*store).await.account.id;
+    let keys = [1, 2].map(|number| signing_key(number, SigningAlgorithm::Es256));
+    for key in &keys {
+        store.insert_signing_key(&draw.seal(key.clone()), draw.commit(root)).await.expect("stored");
+    }
+    let resealed = SigningKey { sealed: vec![8; 90], ..keys[0].clone() };
+    store.update_signing_key(&draw.seal(resealed.clone())).await.expect("updated");
+    // One of another kid is another key, and one that is gone stays gone.
+    let other = SigningKey { kid: "other".into(), sealed: vec![9; 90], ..keys[1].clone() };
+    store.update_signing_key(&draw.seal(other)).await.expect("nothing to do");
+    let gone = signing_key(3, SigningAlgorithm::Es256);
+    store.update_signing_key(&draw.seal(gone)).await.expect("nothing to do");
+    let rows = store.list_signing_keys(10).await.expect("a list");
+    let read: Vec<_> = rows
+        .into_iter()
+        .map(|(_, row)| row.expect("readable").open(&draw.secrets).expect("its seal"))
+        .collect();
+    assert_eq!(read, [keys[1].clone(), resealed]);
+}
+
 pub(crate) async fn numbers_and_kids_of_signing_keys_are_unique(backend: &dyn Backend) {
     let (store, draw) = (backend.store(), Draw::new());
     let root = draw.organization(&*store).await.account.id;

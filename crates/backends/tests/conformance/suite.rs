@@ -32,6 +32,7 @@ macro_rules! suite {
             foreign_keys {
                 a_key_is_stored_with_its_slow_hash
                 kinds_are_listed_once_each
+                the_sealed_key_of_one_kind_is_replaced
                 keys_are_taken_over_together_or_not_at_all
                 adopting_a_key_forgets_its_slow_hash
             }
@@ -77,6 +78,7 @@ macro_rules! suite {
             }
             oauth {
                 signing_keys_are_listed_with_the_newest_first
+                a_signing_keys_sealed_key_is_replaced_and_nothing_else
                 numbers_and_kids_of_signing_keys_are_unique
                 a_client_is_found_with_the_rows_that_decide
                 settings_are_replaced_by_their_next_version_only

@@ -11,6 +11,7 @@ mod history;
 mod lease_clock;
 mod lease_storm;
 mod opening;
+mod resealing;
 #[path = "../support/mod.rs"]
 mod support;
 mod unsealed;

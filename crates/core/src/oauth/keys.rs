@@ -1,6 +1,6 @@
 //! Signing keys: what is stored of them, and when each is published, signs and goes.
 //!
-//! A row never changes. A key signs from its own time on until the next one's has come; it is
+//! Of a row only the sealing of its private key ever changes. A key signs from its own time on until the next one's has come; it is
 //! published before that, so that whoever keeps the published set has it in time, and stays
 //! published after that, until the last token that it signed has ended.
 
@@ -93,7 +93,7 @@ pub struct SigningKey {
 
 impl SigningKey {
     /// What its sealed private key is bound to: under another number it does not open.
-    pub(super) fn purpose(number: u64, algorithm: SigningAlgorithm) -> Vec<u8> {
+    pub(crate) fn purpose(number: u64, algorithm: SigningAlgorithm) -> Vec<u8> {
         format!("signing key {number} {}", algorithm.as_str()).into_bytes()
     }
 }

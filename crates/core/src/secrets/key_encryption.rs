@@ -5,7 +5,7 @@
 
 use super::{Secrets, SecretsMaterial};
 use crate::error::{Error, Result};
-use crate::rng::Rng;
+use crate::rng::{self, Rng};
 use aws_lc_rs::{aead, hkdf};
 use zeroize::Zeroizing;
 
@@ -102,6 +102,26 @@ impl Secrets {
     pub(crate) fn open_value(&self, purpose: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.key_encryption.all().find_map(|key| open(&key.values, purpose, sealed))
     }
+
+    /// What [`Self::seal_value`] made, under the current key; none where it is already.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it opens under none of the keys.
+    pub(crate) fn reseal_value(
+        &self,
+        rng: &dyn Rng,
+        purpose: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
+        if open(&self.key_encryption.current.values, purpose, sealed).is_some() {
+            return Ok(None);
+        }
+        let value = self.open_value(purpose, sealed);
+        let value = value.ok_or_else(|| {
+            Error::internal("a sealed value opens under none of the key-encryption keys")
+        })?;
+        self.seal_value(purpose, rng::draw(rng), &value).map(Some)
+    }
 }
 
 /// AES-256-GCM, the nonce before what is sealed.
@@ -161,6 +181,20 @@ pub(super) mod tests {
         }
         assert!(second.open_value(b"purpose", &sealed).is_none());
         assert!(secrets(&[2, 3]).open_value(b"purpose", &sealed).is_none());
+    }
+
+    #[test]
+    fn a_resealed_value_no_longer_needs_the_key_of_before() {
+        let rng = SeededRng::new(9);
+        let sealed = secrets(&[1]).seal_value(b"purpose", draw(&rng), b"value").expect("sealed");
+        let resealed = secrets(&[2, 1]).reseal_value(&rng, b"purpose", &sealed).expect("opens");
+        let resealed = resealed.expect("it was under the key of before");
+        let opened = secrets(&[2]).open_value(b"purpose", &resealed).expect("opens");
+        assert_eq!(opened.as_slice(), b"value");
+        let again = secrets(&[2, 1]).reseal_value(&rng, b"purpose", &resealed).expect("opens");
+        assert_eq!(again, None);
+        assert!(secrets(&[2]).reseal_value(&rng, b"purpose", &sealed).is_err());
+        assert!(secrets(&[2, 1]).reseal_value(&rng, b"other purpose", &sealed).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod foreign;
 mod integrity;
 mod key_encryption;
 pub mod plain;
+mod resealing;
 mod rotation;
 mod signing;
 
@@ -16,6 +17,7 @@ pub use data_keys::WrappedKey;
 pub use integrity::{MacWriter, Protected, Sealed, Unverified};
 pub use key_encryption::KeyEncryptionKey;
 pub use plain::{KeyFormat, PlainSecret, Presented, Start};
+pub use resealing::Resealed;
 pub use rotation::OutOfTurn;
 pub use signing::CheckpointKey;
 

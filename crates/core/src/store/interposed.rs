@@ -161,6 +161,7 @@ interpose! {
     ForeignKeyStore {
         change insert_foreign_keys(keys: Vec<ImportedRows>, kinds: Vec<ForeignKind>) -> Committed;
         read list_foreign_kinds() -> Vec<ForeignKind>;
+        change update_foreign_kind(kind: &ForeignKind) -> ();
         read find_foreign_hash(look_up: &Tag) -> Option<Unverified<ForeignHash>>;
         change adopt_foreign_key(
             credential: &Sealed<Credential>,
@@ -212,6 +213,7 @@ interpose! {
     OAuthStore {
         change insert_signing_key(key: &Sealed<SigningKey>, commit: Commit) -> Committed;
         read list_signing_keys(limit: u32) -> Vec<(u64, Result<Unverified<SigningKey>>)>;
+        change update_signing_key(key: &Sealed<SigningKey>) -> ();
         change delete_signing_keys(number: u64) -> ();
         read find_client(client_id: &str) -> Option<FoundClient>;
         read find_client_settings(

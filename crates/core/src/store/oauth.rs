@@ -45,6 +45,10 @@ pub trait OAuthStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(u64, Result<Unverified<SigningKey>>)>>;
 
+    /// Stores another sealed private key, and the seal, of the signing key with this number and `kid`,
+    /// where it is there.
+    async fn update_signing_key(&self, key: &Sealed<SigningKey>) -> Result<()>;
+
     /// Deletes the signing keys with numbers below `number`.
     async fn delete_signing_keys(&self, number: u64) -> Result<()>;
 
