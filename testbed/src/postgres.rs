@@ -17,6 +17,9 @@ pub const USUAL_PORT: u16 = 5432;
 /// Who may come in, where there is TLS: over the network nobody without it.
 const ADMITTED: &str = "local all all trust\nhostssl all all all trust\n";
 
+/// Who may come in, where there is no TLS: over the network whoever proves a password.
+const ADMITTED_BY_PASSWORD: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
 /// What every server is started with.
 const SETTINGS: [&str; 7] = [
     "listen_addresses=",
@@ -133,7 +136,18 @@ impl Postgres {
         self.settings.extend(["listen_addresses=127.0.0.1".to_owned(), "ssl=on".to_owned()]);
     }
 
-    /// Its port: on loopback, where it speaks TLS, and in the name of its socket.
+    /// Listens on loopback without TLS from its next start, to whoever proves by SCRAM that they know a
+    /// password.
+    ///
+    /// # Panics
+    /// Where that cannot be written.
+    pub fn serve_plain(&mut self) {
+        write_for_servers(&self.data().join("pg_hba.conf"), ADMITTED_BY_PASSWORD);
+        self.port = crate::ports::take();
+        self.settings.push("listen_addresses=127.0.0.1".to_owned());
+    }
+
+    /// Its port: on loopback, where it listens there, and in the name of its socket.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

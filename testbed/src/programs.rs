@@ -39,6 +39,12 @@ pub fn find_valkey() -> Option<PathBuf> {
     find("valkey-server", variable).or_else(|| find("redis-server", variable))
 }
 
+/// The folder of the programs of a PostgreSQL from 16 on: what `TENANTRY_TEST_POSTGRES_NEXT` names.
+#[must_use]
+pub fn find_postgres_next() -> Option<PathBuf> {
+    std::env::var_os("TENANTRY_TEST_POSTGRES_NEXT").map(PathBuf::from)
+}
+
 /// The folder of PostgreSQL's programs: what `TENANTRY_TEST_POSTGRES` names, a folder on the path, the
 /// newest that Debian installed.
 #[must_use]

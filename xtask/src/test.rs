@@ -9,19 +9,24 @@ use crate::TaskResult;
 use crate::clients;
 use crate::contract_fuzz;
 use crate::process::{self, cargo};
-use crate::tools::{curl, haproxy, pgbouncer, postgres, valkey};
+use crate::tools::{curl, haproxy, pgbouncer, postgres, postgres_next, valkey};
 
 /// A program that tests run: the variable that names it to them, how it is had, and what is left out
 /// without it.
 type Tool = (&'static str, fn(&OsStr, &Path) -> TaskResult<PathBuf>, &'static str);
 
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
     (
         "TENANTRY_TEST_CURL",
         curl::prepare,
         "the contract transcripts, which run the contracts' own curl lines (no curl)",
     ),
     (POSTGRES, postgres::prepare, "the suites on PostgreSQL (no initdb and postgres)"),
+    (
+        "TENANTRY_TEST_POSTGRES_NEXT",
+        postgres_next::prepare,
+        "the tests of tenant databases on PostgreSQL 16 or newer (none is to be had)",
+    ),
     ("TENANTRY_TEST_PGBOUNCER", pgbouncer::prepare, "the suite through a pooler (no pgbouncer)"),
     ("TENANTRY_TEST_VALKEY", valkey::prepare, "the tests of shared rate limits (no Valkey)"),
     ("TENANTRY_TEST_HAPROXY", haproxy::prepare, "the tests of a whole cluster (no HAProxy)"),

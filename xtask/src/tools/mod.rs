@@ -8,5 +8,6 @@ pub(crate) mod haproxy;
 pub(crate) mod node;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
+pub(crate) mod postgres_next;
 pub(crate) mod python;
 pub(crate) mod valkey;

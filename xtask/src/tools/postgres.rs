@@ -51,6 +51,19 @@ fn find(path: &OsStr) -> Option<PathBuf> {
         .find(|folder| PROGRAMS[..2].iter().all(|program| folder.join(program).is_file()))
 }
 
+/// The folder of programs of version `least` or a newer one, on `path` or of Debian's.
+pub(super) fn find_from(path: &OsStr, least: u32) -> Option<PathBuf> {
+    let on_path = process::find("initdb", path).and_then(|file| file.parent().map(Path::to_owned));
+    on_path.into_iter().chain(versions(Path::new(DEBIAN))).find(|folder| {
+        let told = process::read(Command::new(folder.join("postgres")).arg("--version"));
+        // `postgres (PostgreSQL) 15.9 (Debian 15.9-0+deb12u1)`
+        let version = told.ok().and_then(|told| {
+            told.split_whitespace().nth(2)?.split('.').next()?.parse::<u32>().ok()
+        });
+        version.is_some_and(|version| version >= least)
+    })
+}
+
 /// The folders of programs below `folder`, the newest version first.
 fn versions(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
