@@ -160,9 +160,12 @@ pub struct Limits {
     pub rate: Option<Vec<Rate>>,
 }
 
-/// A database of an account's own.
+/// A database of an account's own: on a server that is named, or on one of the operator's.
 #[derive(Deserialize, ToSchema)]
 pub struct Database {
+    /// On a server of the operator's: true, and nothing else.
+    #[serde(default)]
+    pub managed: Option<bool>,
     /// Host name or address.
     pub host: Option<String>,
     /// TCP port; 5432 unless given.

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod databases;
 pub mod keys;
 pub mod leases;
 pub mod limits;

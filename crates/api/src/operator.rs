@@ -157,3 +157,69 @@ pub struct SigningKeys {
     /// All of them.
     pub data: Vec<SigningKey>,
 }
+
+/// Tenant databases by account.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct TenantDatabases {
+    /// A page of them.
+    pub data: Vec<crate::databases::TenantDatabase>,
+    /// The last one's account where there may be more: ask again with `?after=`.
+    pub next: Option<String>,
+}
+
+/// A tenant database, and what its server says.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct InspectedDatabase {
+    /// What is stored of it.
+    #[serde(flatten)]
+    pub database: crate::databases::TenantDatabase,
+    /// What its server says; none where it says nothing.
+    pub inspected: Option<DatabaseServer>,
+    /// Why it says nothing, in a word.
+    pub problem: Option<String>,
+}
+
+/// What a tenant database's server says.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct DatabaseServer {
+    /// `server_version_num`
+    pub server_version: u32,
+    /// Bytes on its disk.
+    pub size_bytes: u64,
+    /// The version of the product's schema.
+    pub schema_version: u64,
+    /// Other databases of the server that the login may connect to, as PUBLIC may.
+    pub reachable_databases: u64,
+}
+
+/// What became of a tenant database's schema.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct MigratedDatabase {
+    /// The version that it has.
+    pub schema_version: u64,
+    /// How many files that took.
+    pub applied: u64,
+}
+
+/// A page of tenant databases whose data keys are put under the newest key-encryption key.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Rewrap {
+    /// The account after which the page begins.
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+/// What became of their data keys.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Rewrapped {
+    /// Put under it now.
+    pub rewrapped: u64,
+    /// Under it already.
+    pub current: u64,
+    /// Changed meanwhile, or unreadable: another run finds them.
+    pub left: u64,
+    /// Other values that the plane keeps sealed, sealed anew with the last page.
+    pub resealed: u64,
+    /// The account after which the next page begins; none after the last.
+    pub next: Option<String>,
+}

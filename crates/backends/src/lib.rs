@@ -12,5 +12,6 @@ pub mod postgres;
 pub mod redis;
 mod rows;
 pub mod sqlite;
+pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -85,9 +85,26 @@ pub enum Error {
         /// How long to wait.
         retry_after: std::time::Duration,
     },
-    /// A part of the product that this version does not have.
-    #[error("not implemented: {0}")]
-    NotImplemented(&'static str),
+    /// A database of the sub-account's own cannot be made as it was asked for. Nothing was made.
+    #[error("{0}")]
+    Database(DatabaseRefusal),
+    /// The servers that one organization names are not dialled as often as that: wait.
+    #[error("too many databases were asked for")]
+    DialsExceeded {
+        /// How long to wait.
+        retry_after: std::time::Duration,
+    },
+    /// One account's own database does not answer; all others do.
+    #[error("the account's database does not answer")]
+    TenantDatabaseUnavailable,
+    /// A file of the product's schema fails in a tenant database, which stays as it was before it.
+    #[error("migration {version} fails with {code}")]
+    MigrationFailed {
+        /// The file's version.
+        version: u64,
+        /// The server's SQLSTATE.
+        code: Box<str>,
+    },
     /// The store has no room left: free some.
     #[error("the store is full")]
     StorageFull,
@@ -227,6 +244,9 @@ pub enum Kind {
     /// A lease.
     #[error("lease")]
     Lease,
+    /// A tenant database.
+    #[error("database")]
+    Database,
     /// A path that the server does not know.
     #[error("path")]
     Path,
@@ -259,6 +279,12 @@ pub enum Conflict {
     /// The organization is suspended or closed.
     #[error("the organization is not active")]
     NotActive,
+    /// The database is reached with the customer's own credentials, which only the customer changes.
+    #[error("the database's credentials are the customer's own")]
+    DatabaseGiven,
+    /// The login that was replaced goes on.
+    #[error("the login that was replaced goes on")]
+    Rotating,
     /// The same `Idempotency-Key` came with another body.
     #[error("the Idempotency-Key was used with another body")]
     IdempotencyKeyReused,
@@ -288,6 +314,35 @@ pub enum Conflict {
 impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)
+    }
+}
+
+/// Why a database of a sub-account's own cannot be made. Never the server's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseRefusal {
+    /// The host is none that may be dialled.
+    #[error("the database's host is not allowed")]
+    HostNotAllowed,
+    /// Nobody answers there, or not as PostgreSQL does, or not to this user and password.
+    #[error("the database cannot be reached, or does not take the user and the password")]
+    Unreachable,
+    /// There is a database of this name that is not empty, not the user's, or an account's.
+    #[error("the database exists and cannot be taken over")]
+    Exists,
+    /// The user may not make what is needed.
+    #[error("the database's user may not make databases")]
+    Rights,
+    /// The server does not do what it is asked.
+    #[error("the database could not be made")]
+    Failed,
+    /// The operator offers no server for it.
+    #[error("no server is there to make the database on")]
+    NotOffered,
+}
+
+impl From<DatabaseRefusal> for Error {
+    fn from(refusal: DatabaseRefusal) -> Self {
+        Self::Database(refusal)
     }
 }
 
@@ -367,6 +422,9 @@ pub enum Problem {
     /// A private or symmetric key.
     #[error("must be a public key: this one is private, and now known to others")]
     PrivateKey,
+    /// Something that takes too long to be one of many.
+    #[error("must be asked for in a request of its own")]
+    NotInBulk,
     /// A name that is set apart.
     #[error("is reserved")]
     Reserved,

@@ -346,3 +346,58 @@ pub const AUDIT_VERIFY_BATCH: u32 = 500;
 pub const AUDIT_FILTER_BYTES_MAX: usize = 256;
 /// Findings that are told one by one; the rest are counted.
 pub const AUDIT_FINDINGS_MAX: usize = 20;
+
+/// How long a caller waits for a database of a sub-account's own; what takes longer goes on without.
+pub const DATABASE_INLINE: Duration = Duration::from_secs(5);
+/// How long a server that somebody names may take to be looked at; every refusal of one that was not
+/// reached takes as long.
+pub const DATABASE_DIAL_BUDGET: Duration = Duration::from_secs(3);
+/// How often in a minute a node dials servers that one root account names.
+pub const DATABASE_DIALS_PER_MINUTE: u32 = 10;
+/// How long one step of making a tenant database may take.
+pub const DATABASE_STEP_DEADLINE: Duration = Duration::from_secs(25);
+/// For how long whoever works on a tenant database has it for themselves: longer than a step.
+pub const DATABASE_TURN: Duration = Duration::from_secs(40);
+/// How soon a tenant database that did not answer is tried again; twice as late each time.
+pub const DATABASE_RETRY_MIN: Duration = Duration::from_secs(1);
+/// How late at most.
+pub const DATABASE_RETRY_MAX: Duration = Duration::from_mins(10);
+/// How late at most, where somebody asks for what is in it.
+pub const DATABASE_BREAKER_MAX: Duration = Duration::from_secs(30);
+/// For how long a tenant database is tried to be made.
+pub const DATABASE_MADE_FOR: Duration = Duration::from_hours(24);
+/// For how long what was made for one is tried to be taken away.
+pub const DATABASE_CLEAN_FOR: Duration = Duration::from_hours(24 * 7);
+/// How often a node looks for tenant databases about which something is to be done.
+pub const DATABASES_DUE_EVERY: Duration = Duration::from_secs(1);
+/// How many of them it takes at once.
+pub const DATABASES_DUE_MAX: u32 = 16;
+/// Sessions of a node with one tenant database.
+pub const DATABASE_SESSIONS_EACH_MAX: usize = 5;
+/// Sessions of a node with all tenant databases.
+pub const DATABASE_SESSIONS_MAX: usize = 500;
+/// How long a call waits for one of them.
+pub const DATABASE_SESSION_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Accounts of which a node remembers how their databases answer, before it forgets some.
+pub const DATABASE_DOORS_SWEPT_AT: usize = 65_536;
+/// For how long one that nobody asked for is remembered.
+pub const DATABASE_DOOR_KEPT: Duration = Duration::from_mins(5);
+/// How long all files of the product's schema may take in one tenant database.
+pub const DATABASE_MIGRATION_DEADLINE: Duration = Duration::from_mins(30);
+
+// Nobody comes to a tenant database while a step is taken.
+const _: () = assert!(DATABASE_TURN.as_secs() > DATABASE_STEP_DEADLINE.as_secs() + 10);
+/// How long a session with a tenant database may take to be there.
+pub const DATABASE_CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a statement in a tenant database may take.
+pub const DATABASE_STATEMENT_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest message of a tenant database's server before the login, in bytes.
+pub const DATABASE_LOGIN_MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// Most that such a server may say before the login, in bytes.
+pub const DATABASE_LOGIN_BYTES_MAX: u64 = 64 << 10;
+/// Longest message of such a server after the login, in bytes.
+pub const DATABASE_MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// Most that such a server may say in one session, in bytes.
+pub const DATABASE_SESSION_BYTES_MAX: u64 = 32 << 20;
+/// Largest file of the product's schema, in bytes.
+pub const DATABASE_MIGRATION_BYTES_MAX: usize = 4 << 20;

@@ -244,11 +244,17 @@ pub enum Right {
     RealmsWrite,
     /// `tenantry.leases:write`
     LeasesWrite,
+    /// `tenantry.databases:read`
+    DatabasesRead,
+    /// `tenantry.databases:write`
+    DatabasesWrite,
+    /// `tenantry.databases:connect`
+    DatabasesConnect,
 }
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::AccountsRead,
         Self::AccountsWrite,
         Self::KeysRead,
@@ -261,6 +267,9 @@ impl Right {
         Self::RealmsRead,
         Self::RealmsWrite,
         Self::LeasesWrite,
+        Self::DatabasesRead,
+        Self::DatabasesWrite,
+        Self::DatabasesConnect,
     ];
 
     /// The permission's text.
@@ -279,6 +288,9 @@ impl Right {
             Self::RealmsRead => "tenantry.realms:read",
             Self::RealmsWrite => "tenantry.realms:write",
             Self::LeasesWrite => "tenantry.leases:write",
+            Self::DatabasesRead => "tenantry.databases:read",
+            Self::DatabasesWrite => "tenantry.databases:write",
+            Self::DatabasesConnect => "tenantry.databases:connect",
         }
     }
 

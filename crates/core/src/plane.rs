@@ -5,7 +5,8 @@ use crate::audit::sealer;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Membership};
 use crate::commit::CHANGE_SHARDS;
-use crate::error::Result;
+use crate::database::{DatabasePolicy, DatabaseServers, Doors};
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::oauth::SigningAlgorithm;
 use crate::oauth::ring::Signing;
@@ -60,6 +61,10 @@ pub struct Plane {
     pub(crate) blocks: Blocks,
     /// Requests that may be repeated while they are carried out.
     pub(crate) under_way: UnderWay,
+    /// Where tenant databases are, if this process dials any.
+    pub(crate) database_servers: Option<Arc<dyn DatabaseServers>>,
+    /// Sessions with them.
+    pub(crate) databases: Doors,
     /// There is one first organization.
     pub(crate) initializing: Mutex<()>,
 }
@@ -85,6 +90,8 @@ pub struct Policy {
     pub signing_algorithm: SigningAlgorithm,
     /// At which age a signing key gets a successor.
     pub signing_key_age: Duration,
+    /// What is said about tenant databases.
+    pub databases: DatabasePolicy,
 }
 
 impl Default for Policy {
@@ -99,6 +106,7 @@ impl Default for Policy {
             issuer: "http://localhost".into(),
             signing_algorithm: SigningAlgorithm::default(),
             signing_key_age: limits::SIGNING_KEY_AGE,
+            databases: DatabasePolicy::default(),
         }
     }
 }
@@ -119,6 +127,8 @@ pub struct Parts {
     pub policy: Policy,
     /// Where all nodes count rates together, if they do.
     pub meters: Option<Arc<dyn SharedMeters>>,
+    /// What reaches the servers of tenant databases, if anything does.
+    pub database_servers: Option<Arc<dyn DatabaseServers>>,
 }
 
 impl Plane {
@@ -156,8 +166,16 @@ impl Plane {
             metering: Metering::new(parts.meters),
             blocks: Blocks::default(),
             under_way: UnderWay::default(),
+            database_servers: parts.database_servers,
+            databases: Doors::default(),
             initializing: Mutex::default(),
         }
+    }
+
+    /// What reaches the servers of tenant databases.
+    pub(crate) fn database_servers(&self) -> Result<&dyn DatabaseServers> {
+        let servers = self.database_servers.as_deref();
+        servers.ok_or_else(|| Error::unavailable("this process dials no tenant databases"))
     }
 
     /// What the operator configured.

@@ -4,6 +4,7 @@
 //! The conformance suite in `crates/backends/tests/conformance/` is the specification: every
 //! method has a function there and every backend runs it.
 
+mod databases;
 #[cfg(feature = "testing")]
 mod interposed;
 mod leases;
@@ -12,6 +13,7 @@ mod realms;
 mod usage;
 mod uses;
 
+pub use databases::DatabaseStore;
 #[cfg(feature = "testing")]
 pub use interposed::{Interpose, Interposed};
 pub use leases::LeaseStore;
@@ -46,6 +48,7 @@ pub trait Store:
     + AuditStore
     + AuditTrailStore
     + CredentialStore
+    + DatabaseStore
     + ForeignKeyStore
     + HealthStore
     + LeadStore
@@ -66,6 +69,7 @@ impl<T> Store for T where
         + AuditStore
         + AuditTrailStore
         + CredentialStore
+        + DatabaseStore
         + ForeignKeyStore
         + HealthStore
         + LeadStore

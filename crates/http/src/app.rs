@@ -395,7 +395,7 @@ impl App {
         request.extensions_mut().insert(parameters);
         let call = route.call(self.state.clone(), request);
         let response = match route.effect {
-            Effect::Reads => {
+            Effect::Reads | Effect::Lasts => {
                 AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| panicked())
             }
             Effect::Writes | Effect::Creates => {

@@ -122,6 +122,10 @@ pub(crate) fn render(refusal: &Refusal, family: Family, ids: Ids<'_>, now: Times
                 rates::insert_spent(headers, "wrong-credentials", *retry_after);
                 insert_retry_after(headers, *retry_after);
             }
+            Error::DialsExceeded { retry_after } => {
+                rates::insert_spent(headers, "databases", *retry_after);
+                insert_retry_after(headers, *retry_after);
+            }
             Error::CallsExceeded { .. } => {
                 rates::insert_spent(headers, "concurrency", limits::LEASE_RETRY_AFTER);
                 insert_retry_after(headers, limits::LEASE_RETRY_AFTER);
@@ -188,7 +192,10 @@ fn log(error: &Error, ids: Ids<'_>) {
         | Error::UsesExceeded
         | Error::LeaseEnded
         | Error::RateLimited { .. }
-        | Error::NotImplemented(_) => {}
+        | Error::Database(_)
+        | Error::DialsExceeded { .. }
+        | Error::TenantDatabaseUnavailable
+        | Error::MigrationFailed { .. } => {}
     }
 }
 

@@ -80,6 +80,9 @@ pub enum Effect {
     /// Creates something, or shows a secret: as `Writes`, and with an `Idempotency-Key` a request
     /// that is sent again has the same reply.
     Creates,
+    /// Changes something elsewhere, for as long as that takes, in parts that are each made or not: where
+    /// nobody waits any more it stops between two of them, and is to be asked for again.
+    Lasts,
 }
 
 type Endpoint = fn(AppState, Request) -> BoxFuture<'static, Response>;
@@ -146,6 +149,9 @@ pub const ROUTES: &[Route] = routes! {
     POST "/v1/accounts/{id}/close"                  Native Key Writes native::account_changes::close;
     GET  "/v1/accounts/{id}/limits"                 Native Key Reads  native::limits::find;
     PUT  "/v1/accounts/{id}/limits"                 Native Key Writes native::limits::set;
+    GET  "/v1/accounts/{id}/database"               Native Key Reads  native::databases::find;
+    POST "/v1/accounts/{id}/database/credentials"   Native Key Creates native::databases::connect;
+    POST "/v1/accounts/{id}/database/rotate"        Native Key Creates native::databases::rotate;
     POST "/v1/leases"                               Native Key Writes native::leases::acquire;
     POST "/v1/leases/{id}/renew"                    Native Key Writes native::leases::renew;
     POST "/v1/leases/{id}/release"                  Native Key Writes native::leases::release;
@@ -224,6 +230,10 @@ pub const ROUTES: &[Route] = routes! {
     POST "/operator/signing-keys"                   Native Operator Writes admin::signing_keys::rotate;
     POST "/operator/platform-keys"                  Native Operator Creates admin::platform_keys::create;
     GET  "/operator/platform-keys"                  Native Operator Reads  admin::platform_keys::list;
+    GET  "/operator/databases"                      Native Operator Reads  admin::databases::list;
+    POST "/operator/databases/rewrap"               Native Operator Writes admin::databases::rewrap;
+    GET  "/operator/databases/{id}"                 Native Operator Reads  admin::databases::inspect;
+    POST "/operator/databases/{id}/migrate"         Native Operator Lasts  admin::databases::migrate;
 };
 
 /// Variable segments of a path, in order.

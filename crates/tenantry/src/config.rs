@@ -3,6 +3,7 @@
 mod database;
 mod network;
 mod realms;
+mod tenants;
 mod tokens;
 mod traces;
 
@@ -10,6 +11,7 @@ pub use database::{DatabaseConfig, DatabaseSettings};
 pub use network::{NetworkConfig, NetworkSettings};
 use realms::RealmSettings;
 pub use realms::RealmsConfig;
+pub use tenants::{ServerSettings, TenantConfig, TenantSettings};
 pub use tokens::TokenSettings;
 #[cfg(not(feature = "otel"))]
 pub(crate) use traces::ignored_variable;
@@ -22,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tenantry_backends::checkpoint_file::CHECKPOINT_FILE;
 use tenantry_backends::redis::RedisMeters;
+use tenantry_backends::tenant::dial::DialSettings;
 use tenantry_core::limits;
 use tenantry_core::plane::Policy;
 use tenantry_core::secrets::plain::KeyPrefix;
@@ -86,6 +89,9 @@ pub struct Settings {
     /// Access tokens
     #[command(flatten)]
     pub tokens: TokenSettings,
+    /// Tenant databases
+    #[command(flatten)]
+    pub tenants: TenantSettings,
     /// Least severe events that are logged: error, warn, info, debug or trace (default: info)
     #[arg(long, global = true, env = "TENANTRY_LOG_LEVEL")]
     pub log_level: Option<String>,
@@ -119,6 +125,8 @@ struct File {
     local_realm: LocalRealm,
     #[serde(default)]
     realms: Vec<RealmSettings>,
+    #[serde(default, rename = "database_servers")]
+    database_servers: Vec<ServerSettings>,
 }
 
 /// The built-in realm.
@@ -163,6 +171,8 @@ pub struct Config {
     pub log_level: tracing::Level,
     /// What backups are sealed to, where the command does not say.
     pub backup_recipients: BackupRecipients,
+    /// How the servers of tenant databases are dialled.
+    pub dialling: DialSettings,
 }
 
 /// Recipients of backups, as somebody wrote them.
@@ -207,7 +217,8 @@ impl Config {
     /// # Errors
     /// [`Failure::Setting`] that names the setting and what would be right.
     pub fn load(settings: &Settings) -> Result<Self> {
-        let (file, network, database) = read_file(settings.config.as_deref())?;
+        let FromFile { rest: file, network, database, tenants } =
+            read_file(settings.config.as_deref())?;
         let text = |set: &Option<String>, file: Option<String>| set.clone().or(file);
 
         let listen = settings.listen.or(file.listen);
@@ -242,6 +253,12 @@ impl Config {
             signing_key_days: settings.tokens.signing_key_days.or(file.signing_key_days),
         };
         let tokens = tokens.in_force(listen, network.tls.is_some())?;
+        let redis = text(&settings.redis, file.redis);
+        let database = settings.database.in_force(database)?;
+        let mut own = vec![(listen.ip().to_string(), listen.port())];
+        own.extend(database.iter().flat_map(DatabaseConfig::hosts));
+        own.extend(redis.as_deref().and_then(redis_host));
+        let tenants = settings.tenants.or(&tenants, file.database_servers, &own)?;
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let misses = settings.misses_per_second_max.or(file.misses_per_second_max);
         Ok(Self {
@@ -255,8 +272,8 @@ impl Config {
                 text(&settings.metrics_listen, file.metrics_listen).as_deref(),
             )?,
             network,
-            database: settings.database.in_force(database)?,
-            meters: meters(text(&settings.redis, file.redis).as_deref())?,
+            database,
+            meters: meters(redis.as_deref())?,
             database_size_max: settings.database_size_max.or(file.database_size_max),
             audit_sink: settings.audit_sink.clone().or(file.audit_sink),
             policy: Policy {
@@ -269,7 +286,9 @@ impl Config {
                 issuer: tokens.issuer,
                 signing_algorithm: tokens.signing_algorithm,
                 signing_key_age: tokens.signing_key_age,
+                databases: tenants.policy,
             },
+            dialling: tenants.dialling,
             access_log_sample: settings.access_log_sample.or(file.access_log_sample),
             traces: traces.in_force(variable)?,
             local_realm_platform_wide: file.local_realm.platform_wide,
@@ -317,7 +336,22 @@ fn meters(url: Option<&str>) -> Result<Option<Arc<RedisMeters>>> {
     Ok(meters.map(Arc::new))
 }
 
-fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings, DatabaseSettings)> {
+/// The host and port of a Redis server's URL.
+fn redis_host(url: &str) -> Option<(String, u16)> {
+    let uri: hyper::Uri = url.parse().ok()?;
+    Some((uri.host()?.to_owned(), uri.port_u16().unwrap_or(6379)))
+}
+
+/// What `tenantry.toml` says.
+#[derive(Default)]
+struct FromFile {
+    rest: File,
+    network: NetworkSettings,
+    database: DatabaseSettings,
+    tenants: TenantSettings,
+}
+
+fn read_file(named: Option<&Path>) -> Result<FromFile> {
     let path = named.unwrap_or_else(|| Path::new(FILE));
     let bad = |error: toml::de::Error| {
         Failure::Setting(format!("{}: {}", path.display(), error.message()))
@@ -330,10 +364,11 @@ fn read_file(named: Option<&Path>) -> Result<(File, NetworkSettings, DatabaseSet
             };
             let network = take(NetworkSettings::names()).try_into().map_err(bad)?;
             let database = take(DatabaseSettings::names()).try_into().map_err(bad)?;
-            Ok((rest.try_into().map_err(bad)?, network, database))
+            let tenants = take(TenantSettings::names()).try_into().map_err(bad)?;
+            Ok(FromFile { rest: rest.try_into().map_err(bad)?, network, database, tenants })
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
-            Ok((File::default(), NetworkSettings::default(), DatabaseSettings::default()))
+            Ok(FromFile::default())
         }
         Err(error) => Err(Failure::Io(format!("read {}", path.display()), error)),
     }

@@ -31,6 +31,9 @@ use tokio::sync::Mutex;
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a server may take to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long it may take to bring the product's schema up to date in one tenant database: longer than the
+/// server itself allows.
+const MIGRATION_DEADLINE: Duration = Duration::from_mins(35);
 /// How often a request that makes something is sent where no reply comes.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -124,8 +127,26 @@ impl Transport {
         self.send(Method::GET, path, None, Vec::new(), None).await
     }
 
+    /// A change that takes as long as it takes.
+    pub(crate) async fn lasting<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send_within(MIGRATION_DEADLINE, Method::POST, path, None, b"{}".to_vec(), None).await
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
+        method: Method,
+        path: &str,
+        organization: Option<&str>,
+        body: Vec<u8>,
+        idempotency_key: Option<&str>,
+    ) -> Result<T> {
+        let deadline = ANSWER_DEADLINE;
+        self.send_within(deadline, method, path, organization, body, idempotency_key).await
+    }
+
+    async fn send_within<T: DeserializeOwned>(
+        &self,
+        deadline: Duration,
         method: Method,
         path: &str,
         organization: Option<&str>,
@@ -171,7 +192,7 @@ impl Transport {
                 }
             }
         };
-        let (status, bytes) = tokio::time::timeout(ANSWER_DEADLINE, exchange)
+        let (status, bytes) = tokio::time::timeout(deadline, exchange)
             .await
             .map_err(|_| Failure::Answer("it took too long".to_owned()))??;
         decode(status, &bytes)

@@ -11,6 +11,7 @@ use tenantry_backends::documents::Documents;
 use tenantry_backends::postgres::PostgresStore;
 use tenantry_backends::sqlite::lock::DataDirLock;
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
+use tenantry_backends::tenant::servers::TenantServers;
 use tenantry_core::Plane;
 use tenantry_core::audit::Sealer;
 use tenantry_core::clock::{Clock as _, SystemClock};
@@ -178,6 +179,7 @@ fn parts(config: &Config, material: &SecretsMaterial, store: Arc<dyn Store>) -> 
         realms,
         policy: config.policy.clone(),
         meters: config.meters.clone().map(|meters| meters as Arc<dyn SharedMeters>),
+        database_servers: Some(Arc::new(TenantServers::new(config.dialling.clone())?)),
     })
 }
 

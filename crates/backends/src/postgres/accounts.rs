@@ -162,7 +162,7 @@ impl AccountStore for PostgresStore {
         let taken = self.shifted(account.record()).await?;
         let mut work = Work::default();
         taken.push(&mut work);
-        work.push(UPDATE, one(account_cells(account)?), Expect::Rows(Conflict::Changed));
+        update(&mut work, account)?;
         write_commit(&mut work, &commit)?;
         self.write_within(&work, &taken).await
     }
@@ -174,7 +174,7 @@ impl AccountStore for PostgresStore {
 
 impl PostgresStore {
     /// Makes a change that may take more than a root account has to give.
-    async fn write_within(&self, work: &Work<'_>, taken: &Taken) -> Result<Committed> {
+    pub(super) async fn write_within(&self, work: &Work<'_>, taken: &Taken) -> Result<Committed> {
         let outcome = self.write(work).await;
         if let Err(Error::Conflict(Conflict::GivenAway)) = outcome {
             self.explain(taken).await?;
@@ -201,6 +201,12 @@ pub(super) fn insert_all<'a>(accounts: &'a [NewRows], taken: &'a Taken) -> Resul
 /// A row of a list, which keeps its place where it cannot be read.
 fn listed(row: &Row) -> Result<([u8; 16], Result<Unverified<Account>>)> {
     Ok((id(row)?, read_account(row, 0)))
+}
+
+/// Replaces an account by its next version.
+pub(super) fn update<'a>(work: &mut Work<'a>, account: &'a Sealed<Account>) -> Result<()> {
+    work.push(UPDATE, one(account_cells(account)?), Expect::Rows(Conflict::Changed));
+    Ok(())
 }
 
 /// Writes new accounts.

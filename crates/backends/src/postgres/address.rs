@@ -78,6 +78,20 @@ impl Address {
     }
 }
 
+/// The hosts that a database's URL names, each with its port; those that are no sockets on this machine.
+#[must_use]
+pub fn hosts(url: &str) -> Vec<(String, u16)> {
+    let Ok(Address { config, .. }) = Address::parse(url) else { return Vec::new() };
+    let ports = config.get_ports();
+    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+    let named = config.get_hosts().iter().enumerate().filter_map(|(index, host)| match host {
+        Host::Tcp(name) => Some((name.clone(), port(index))),
+        Host::Unix(_) => None,
+    });
+    let addresses = config.get_hostaddrs().iter().enumerate();
+    named.chain(addresses.map(|(index, address)| (address.to_string(), port(index)))).collect()
+}
+
 /// The URL without its `sslmode`, and that.
 fn take_sslmode(url: &str) -> Result<(String, Option<String>), &'static str> {
     let Some((base, query)) = url.split_once('?') else {

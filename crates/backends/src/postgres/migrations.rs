@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     12 "leases" "0012_leases.sql",
     13 "rates" "0013_rates.sql",
     14 "usage" "0014_usage.sql",
+    15 "tenant_databases" "0015_tenant_databases.sql",
 };
 
 /// What has to be there before anything else: the list of what was applied, and the row whose lock

@@ -25,6 +25,7 @@ mod audit;
 mod changes;
 mod creates;
 mod credentials;
+mod databases;
 mod errors;
 mod foreign_keys;
 mod gather;
@@ -50,7 +51,9 @@ mod usage;
 mod usage_sums;
 mod uses;
 
+pub use address::hosts;
 pub use errors::{OpenError, Refused};
+pub(crate) use tls::connector as tls_connector;
 
 use address::Address;
 use creates::Create;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What makes TLS sessions: with the authorities in a file, or with the machine's.
-pub(super) fn connector(authorities: Option<&Path>) -> Result<MakeRustlsConnect, OpenError> {
+pub(crate) fn connector(authorities: Option<&Path>) -> Result<MakeRustlsConnect, OpenError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = authorities {
         let bad = |source| OpenError::Authorities { path: path.to_owned(), source };

@@ -86,6 +86,11 @@ impl<'r, R: Source> Columns<'r, R> {
         self.take(problem, R::bytes)?.ok_or_else(|| self.damaged(problem))
     }
 
+    /// The same, where it may be null.
+    pub(crate) fn optional_blob(&mut self, problem: &'static str) -> Result<Option<&'r [u8]>> {
+        self.take(problem, R::bytes)
+    }
+
     pub(crate) fn optional_text(&mut self, problem: &'static str) -> Result<Option<&'r str>> {
         self.take(problem, R::text)
     }

@@ -7,6 +7,7 @@
 mod audit;
 mod cells;
 mod columns;
+mod databases;
 mod found;
 mod json;
 mod leases;
@@ -18,6 +19,7 @@ mod uses;
 pub(crate) use audit::{audit_event_cells, read_audit_event, read_chain_head, read_link};
 pub(crate) use cells::Cell;
 pub(crate) use columns::{Columns, Source, Unread, damaged};
+pub(crate) use databases::{database_cells, database_columns, read_database};
 pub(crate) use found::{read_found, read_head};
 pub(crate) use leases::{
     LEASE_COLUMNS, call_record_cells, read_holder, read_lease, stored_micros, stored_ttl,

@@ -191,7 +191,8 @@ fn listed(row: &Row<'_>) -> Result<([u8; 16], Result<Unverified<Account>>)> {
     Ok((row.get(0).map_err(from_sqlite)?, rows::read_account(row, 0)))
 }
 
-fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
+/// Writes a new account.
+pub(super) fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
     let mut statement = connection
         .prepare_cached(
             "INSERT INTO accounts (id, parent_id, shard, name, profile, metadata, status,
@@ -203,7 +204,8 @@ fn insert(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
     rows::write(&mut statement, &rows::account_cells(account)?).map(|_| ())
 }
 
-fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
+/// Replaces an account by its next version.
+pub(super) fn update(connection: &Connection, account: &Sealed<Account>) -> Result<()> {
     let mut statement = connection
         .prepare_cached(
             "UPDATE accounts

@@ -85,6 +85,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../../migrations/sqlite/0014_usage.sql"),
     },
+    Migration {
+        number: 15,
+        name: "tenant_databases",
+        sql: include_str!("../../migrations/sqlite/0015_tenant_databases.sql"),
+    },
 ];
 
 /// Brings the schema to this version's, after checking that what was applied is what this version

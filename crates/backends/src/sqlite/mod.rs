@@ -8,7 +8,7 @@
 //! - `rows`: rows to records and back
 //! - `changes`: what every change writes beside itself
 //! - `backup`, `check`, `restore`: a copy of one instant; looking over; what a restore writes
-//! - a file per feature with its SQL: `accounts`, `credentials`, `members`, `service_accounts`,
+//! - a file per feature with its SQL: `accounts`, `credentials`, `databases`, `members`, `service_accounts`,
 //!   `oauth`, `realms`, `audit`, `trail`, `leads`, `leases`, `call_records`,
 //!   `given_calls`, `usage`, `usage_sums`, `nodes`, `health`
 //! - `lease_clock`: what leases measure time by
@@ -21,6 +21,7 @@ mod changes;
 mod check;
 mod connection;
 mod credentials;
+mod databases;
 mod errors;
 mod foreign_keys;
 mod given_calls;

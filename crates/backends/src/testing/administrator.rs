@@ -57,6 +57,43 @@ impl Administrator {
         Database { administrator: self.clone(), url: url(&self.address, &name), name: database }
     }
 
+    pub(super) fn query(
+        &self,
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let (name, sql) = (database.to_owned(), sql.to_owned());
+        self.ask(move |state| state.query(&name, &sql))
+    }
+
+    pub(super) fn execute(
+        &self,
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<u64>, tokio_postgres::Error> {
+        let (name, sql) = (database.to_owned(), sql.to_owned());
+        self.ask(move |state| state.execute(&name, &sql))
+    }
+
+    pub(super) fn query_as(
+        &self,
+        (user, password): (&str, &str),
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.address.port).user(user).password(password);
+        config.dbname(database);
+        let sql = sql.to_owned();
+        self.ask(move |state| {
+            state.runtime.block_on(async {
+                let (client, connection) = config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                client.query(&sql, &[]).await
+            })
+        })
+    }
+
     /// Has something done on the thread, and waits for it.
     fn ask<T: Send + 'static>(&self, task: impl FnOnce(&mut State) -> T + Send + 'static) -> T {
         let (answer, answered) = channel();
@@ -191,8 +228,7 @@ impl Database {
     /// # Errors
     /// What PostgreSQL says.
     pub fn query(&self, sql: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let (name, sql) = (self.name.clone(), sql.to_owned());
-        self.administrator.ask(move |state| state.query(&name, &sql))
+        self.administrator.query(&self.name, sql)
     }
 
     /// What somebody with SQL changes by one or more statements: how many rows each.
@@ -200,8 +236,7 @@ impl Database {
     /// # Errors
     /// What PostgreSQL says.
     pub fn execute(&self, sql: &str) -> Result<Vec<u64>, tokio_postgres::Error> {
-        let (name, sql) = (self.name.clone(), sql.to_owned());
-        self.administrator.ask(move |state| state.execute(&name, &sql))
+        self.administrator.execute(&self.name, sql)
     }
 }
 

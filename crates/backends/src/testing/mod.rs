@@ -60,6 +60,58 @@ impl Server {
         Self::run(postgres)
     }
 
+    /// A server that listens on loopback without TLS, to whoever proves a password; of which customers
+    /// name databases.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_plain(programs: &Path) -> Self {
+        let mut postgres = Postgres::make(programs, Durability::None);
+        postgres.serve_plain();
+        Self::run(postgres)
+    }
+
+    /// What somebody with all rights reads from a database of it.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn query(&self, database: &str, sql: &str) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.administrator.query(database, sql)
+    }
+
+    /// What somebody with all rights changes there: how many rows each statement.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn execute(&self, database: &str, sql: &str) -> Result<Vec<u64>, tokio_postgres::Error> {
+        self.administrator.execute(database, sql)
+    }
+
+    /// What a role reads who logs in over the network.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub fn query_as(
+        &self,
+        (user, password): (&str, &str),
+        database: &str,
+        sql: &str,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.administrator.query_as((user, password), database, sql)
+    }
+
+    /// Stops the server, as a crash does.
+    pub fn stop(&mut self) {
+        self.postgres.stop(tenantry_testbed::postgres::Shutdown::Immediate);
+    }
+
+    /// What the server logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.postgres.log()
+    }
+
     fn run(mut postgres: Postgres) -> Self {
         postgres.start();
         let administrator = Administrator::start(postgres.folder(), postgres.port());

@@ -208,6 +208,7 @@ impl Nodes {
             let wire = Interposed { store: store.clone(), between: Wire::default() };
             let wire = Arc::new(wire);
             let parts = Parts {
+                database_servers: None,
                 meters: None,
                 store: wire.clone(),
                 clock: clock.clone(),

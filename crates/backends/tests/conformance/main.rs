@@ -9,6 +9,7 @@ mod audit;
 mod backend;
 mod changes;
 mod credentials;
+mod databases;
 mod foreign_keys;
 mod given_calls;
 mod health;

@@ -85,6 +85,14 @@ macro_rules! suite {
                 a_token_is_revoked_once_and_forgotten_in_time
                 an_assertion_is_used_once_while_it_holds
             }
+            databases {
+                a_database_reads_back_with_its_seal_in_every_form
+                a_place_has_one_database_that_has_not_failed
+                a_database_is_replaced_by_its_next_version_only
+                an_account_comes_with_its_database_or_not_at_all
+                databases_are_listed_by_account_and_by_when_they_are_due
+                managed_databases_that_have_not_failed_are_counted
+            }
             realms {
                 a_realm_is_found_by_its_issuer
                 issuers_are_unique_and_names_within_an_organization

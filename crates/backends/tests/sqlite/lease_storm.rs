@@ -146,6 +146,7 @@ fn plane(directory: &Path, clock: &Arc<ManualClock>, material: &SecretsMaterial)
     let rng: Arc<dyn Rng> =
         Arc::new(SeededRng::new(u64::try_from(clock.now().micros()).expect("now")));
     Plane::new(Parts {
+        database_servers: None,
         meters: None,
         store: Arc::new(SqliteStore::open(&options).expect("a store")),
         clock: clock.clone(),

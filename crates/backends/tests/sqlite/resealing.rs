@@ -26,6 +26,7 @@ const FOREIGN: &str = "other_0123456789abcdef";
 
 fn plane(directory: &Path, material: &SecretsMaterial, seed: u64) -> Plane {
     Plane::new(Parts {
+        database_servers: None,
         meters: None,
         store: Arc::new(SqliteStore::open(&options(directory)).expect("a store")),
         clock: Arc::new(ManualClock::at(NOW)),

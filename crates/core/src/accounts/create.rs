@@ -10,6 +10,7 @@ use crate::audit::{Action, Target};
 use crate::clock::Timestamp;
 use crate::commit::Commit;
 use crate::credentials::{Credential, NewCredential, Owner};
+use crate::database::CreatedDatabase;
 use crate::error::{Conflict, Denial, Error, Problem, Result};
 use crate::ids::{AccountId, CredentialId, MemberId};
 use crate::limits;
@@ -69,6 +70,8 @@ pub struct CreatedAccount {
     pub key: Credential,
     /// The plaintext, here and nowhere else.
     pub secret: PlainSecret,
+    /// Its own database, if it has one.
+    pub database: Option<CreatedDatabase>,
 }
 
 impl Plane {
@@ -78,7 +81,8 @@ impl Plane {
     /// [`Denial::SubAccountsDoNotNest`] for a sub-account's credential, a missing permission or
     /// entitlement, [`Denial::GrantExceedsOwn`] and [`Denial::EndExceedsOwn`] where the key would
     /// have more than the caller or outlive it, [`Conflict::NotActive`],
-    /// [`Error::ConcurrencyExceeded`], [`Error::NotImplemented`] for a database of its own.
+    /// [`Error::ConcurrencyExceeded`]; for a database of its own [`Error::Database`],
+    /// [`Error::DialsExceeded`].
     pub async fn create_account(
         &self,
         context: &Context,
@@ -86,14 +90,19 @@ impl Plane {
         once: Once<'_, CreatedAccount>,
     ) -> Result<CreatedAccount> {
         let maker = self.account_maker(context).await?;
-        let draft = self.draft_account(context, &maker, new)?;
+        let (draft, placement) = self.draft_account(context, &maker, new)?;
         let Draft { account, key, secret, mut commit } = draft;
         let created = CreatedAccount {
             account: account.record().clone(),
             root: maker.root,
             key: key.record().clone(),
             secret,
+            database: None,
         };
+        if let NewPlacement::Dedicated(wanted) = placement {
+            self.require_calls(&created).await?;
+            return self.create_dedicated(context, wanted, created, (key, commit), once).await;
+        }
         once.keep(self, &mut commit, created.account.id, Keep::Secret, &created)?;
         self.store.insert_account(&account, &key, commit).await?;
         Ok(created)
@@ -119,12 +128,17 @@ impl Plane {
         // As it stands now: who takes of it meanwhile makes the store refuse all of them.
         let mut given = self.store.find_given_calls(maker.root.id).await?;
         for new in new {
+            // Each takes seconds, and together they are one transaction.
+            if matches!(new.placement, NewPlacement::Dedicated(_)) {
+                answers.push(Err(Error::invalid("database", Problem::NotInBulk)));
+                continue;
+            }
             let calls = new.limits.concurrent_calls;
             if let Some(Err(error)) = calls.map(|calls| maker.root.limits.admit(calls, given)) {
                 answers.push(Err(error));
                 continue;
             }
-            answers.push(self.draft_account(context, &maker, new).map(|draft| {
+            answers.push(self.draft_account(context, &maker, new).map(|(draft, _)| {
                 given += u64::from(calls.map_or(0, ConcurrentCalls::get));
                 let Draft { account, key, secret, commit } = draft;
                 let created = CreatedAccount {
@@ -132,6 +146,7 @@ impl Plane {
                     root: maker.root.clone(),
                     key: key.record().clone(),
                     secret,
+                    database: None,
                 };
                 rows.push((account, key, commit));
                 created
@@ -170,17 +185,31 @@ impl Plane {
         Ok(Maker { root, member })
     }
 
-    /// The records of a sub-account, sealed and ready to be stored.
-    fn draft_account(&self, context: &Context, maker: &Maker, new: NewAccount) -> Result<Draft> {
+    /// Refuses, before anything is made elsewhere for it, an account whose limit is more than there is
+    /// to give. The store refuses it again.
+    async fn require_calls(&self, created: &CreatedAccount) -> Result<()> {
+        match created.account.limits.concurrent_calls {
+            Some(calls) => {
+                let given = self.store.find_given_calls(created.root.id).await?;
+                created.root.limits.admit(calls, given)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The records of a sub-account, sealed and ready to be stored, and where they are to live.
+    fn draft_account(
+        &self,
+        context: &Context,
+        maker: &Maker,
+        new: NewAccount,
+    ) -> Result<(Draft, NewPlacement)> {
         let root = &maker.root;
         context.actor.require_grant(&new.key.permissions)?;
         context.actor.require_end(new.key.expires_at)?;
         context.actor.require_unlimited()?;
         if let Some(entitlement) = new.entitlement.filter(|e| !root.entitlements.has(*e)) {
             return Err(Error::Forbidden(Denial::NotEntitled(entitlement)));
-        }
-        if matches!(new.placement, NewPlacement::Dedicated(_)) {
-            return Err(Error::NotImplemented("a database of the sub-account's own"));
         }
         let now = self.clock.now();
         if new.key.expires_at.is_some_and(|expiry| expiry <= now) {
@@ -217,12 +246,13 @@ impl Plane {
             .audit_event(context, root.id, now, Action::AccountCreated, target)
             .with("key_id", key.id)
             .with("key_start", key.start.as_str());
-        Ok(Draft {
+        let draft = Draft {
             account: Sealed::new(account, &self.secrets),
             key: Sealed::new(key, &self.secrets),
             secret,
             commit: Commit::audited(self.seal(audit)),
-        })
+        };
+        Ok((draft, new.placement))
     }
 }
 

@@ -21,6 +21,15 @@ impl Plane {
         Ok(account)
     }
 
+    /// The same, with the profile and the metadata of an account that has them in a database of its own.
+    ///
+    /// # Errors
+    /// As [`Self::find_account`]; [`Error::TenantDatabaseUnavailable`].
+    pub async fn find_whole_account(&self, context: &Context, id: AccountId) -> Result<Account> {
+        let account = self.find_account(context, id).await?;
+        self.with_own_record(account).await
+    }
+
     /// An account that the caller may know of; whether they may read it is still to be asked.
     pub(crate) async fn account_in_reach(
         &self,

@@ -17,7 +17,7 @@ pub use sub_accounts::{ListedSubAccount, SubAccount, SubAccountPage, SubAccounts
 pub use update::AccountChanges;
 
 use crate::clock::Timestamp;
-use crate::database::NewDatabase;
+use crate::database::DedicatedDatabase;
 use crate::error::{Conflict, Error};
 use crate::ids::{AccountId, MemberId};
 use crate::limits;
@@ -395,5 +395,5 @@ pub enum NewPlacement {
     /// In the plane's own store.
     Shared,
     /// In a database of its own.
-    Dedicated(NewDatabase),
+    Dedicated(DedicatedDatabase),
 }

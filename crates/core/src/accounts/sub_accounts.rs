@@ -6,6 +6,7 @@ use super::{Account, AccountChanges, ConcurrentCalls};
 use crate::Plane;
 use crate::actor::Context;
 use crate::cluster::Effective;
+use crate::database::TenantDatabase;
 use crate::error::{Error, Problem, Result};
 use crate::ids::AccountId;
 use crate::limits;
@@ -21,6 +22,8 @@ pub struct SubAccount {
     pub account: Account,
     /// The account above it.
     pub root: Account,
+    /// Its own database, if it has one.
+    pub database: Option<TenantDatabase>,
 }
 
 /// A sub-account in a list.
@@ -32,6 +35,8 @@ pub struct ListedSubAccount {
     pub concurrent_calls: ConcurrentCalls,
     /// The first characters of its oldest key, where it has one.
     pub key_start: Option<Start>,
+    /// Whether it has a database of its own.
+    pub dedicated: bool,
 }
 
 /// Which page of the sub-accounts is asked for.
@@ -92,7 +97,8 @@ impl Plane {
     pub async fn find_sub_account(&self, context: &Context, id: AccountId) -> Result<SubAccount> {
         let account = self.find_account(context, id).await?;
         Which::OpenSubAccount.require(&account)?;
-        Ok(SubAccount { root: self.organization(account.root()).await?, account })
+        let database = self.database_of(account.root(), account.id).await?;
+        Ok(SubAccount { root: self.organization(account.root()).await?, account, database })
     }
 
     /// A page of the sub-accounts that are not closed, of the caller's account.
@@ -136,9 +142,11 @@ impl Plane {
             let key = believed(key.and_then(|key| key.open(&self.secrets)))?;
             starts.extend(key.map(|key| (id, key.start)));
         }
+        let databases = self.databases_of(root.id, &ids).await?;
         let items = accounts
             .into_iter()
             .map(|account| ListedSubAccount {
+                dedicated: databases.contains_key(&account.id),
                 concurrent_calls: account.limits.effective_concurrent_calls(&root.limits),
                 key_start: starts.remove(&account.id),
                 account,

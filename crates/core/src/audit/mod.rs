@@ -179,6 +179,16 @@ pub enum Action {
     RealmCreated,
     /// A realm of an organization's own was deleted.
     RealmDeleted,
+    /// A database of a sub-account's own was made after its account.
+    DatabaseMade,
+    /// A database of a sub-account's own was not made; nothing is left of it.
+    DatabaseFailed,
+    /// Somebody was told the credentials of a tenant database.
+    DatabaseConnected,
+    /// A tenant database got another login.
+    DatabaseRotated,
+    /// A tenant database got a newer schema of the product.
+    DatabaseMigrated,
     /// The store was put back from a backup: what happened after it did not happen here.
     StoreRestored,
 }
@@ -222,6 +232,11 @@ impl Action {
             Self::TokensRevoked => "tokens.revoked",
             Self::RealmCreated => "realm.created",
             Self::RealmDeleted => "realm.deleted",
+            Self::DatabaseMade => "database.made",
+            Self::DatabaseFailed => "database.failed",
+            Self::DatabaseConnected => "database.connected",
+            Self::DatabaseRotated => "database.rotated",
+            Self::DatabaseMigrated => "database.migrated",
             Self::StoreRestored => "store.restored",
         }
     }

@@ -3,7 +3,6 @@
 //! A plaintext credential exists while it is created and while it is presented, in
 //! [`plain`] types that are erased when dropped and print nothing. What is stored is a [`Tag`].
 
-#[cfg_attr(not(test), expect(dead_code, reason = "tenant databases are the first to use it"))]
 mod data_keys;
 pub mod foreign;
 mod integrity;

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::cluster::{Nodes, Poll, Polled};
 use crate::commit::{Commit, Head, Replay};
 use crate::credentials::Credential;
+use crate::database::TenantDatabase;
 use crate::error::Result;
 use crate::ids::{AccountId, CredentialId, LeaseId, MemberId, RealmId, ServiceAccountId};
 use crate::keys::{ForeignHash, ForeignKind, ImportedRows};
@@ -22,9 +23,10 @@ use crate::realms::OwnRealm;
 use crate::secrets::{Sealed, Tag, Unverified};
 use crate::service_accounts::ServiceAccount;
 use crate::store::{
-    AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, FirstKeyOf,
-    ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, LeaseStore, MemberStore, NewRows,
-    NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore, UsageStore, UsesStore,
+    AccountStore, AuditStore, AuditTrailStore, Committed, CredentialStore, DatabaseStore,
+    FirstKeyOf, ForeignKeyStore, Found, FoundClient, HealthStore, LeadStore, LeaseStore,
+    MemberStore, NewRows, NodeStore, OAuthStore, RealmStore, ReplayStore, ServiceAccountStore,
+    UsageStore, UsesStore,
 };
 use crate::usage::{SumQuery, UnrolledCall, UsageBatch, UsageEnds, UsageRow, UsageSum};
 use crate::uses::{Draw, Drawn, Unspent};
@@ -105,6 +107,46 @@ interpose! {
         read list_sub_accounts(root: AccountId, skip: u32, limit: u32) -> Listed<Account>;
         change update_account(account: &Sealed<Account>, commit: Commit) -> Committed;
         read find_given_calls(root: AccountId) -> u64;
+    }
+    DatabaseStore {
+        change insert_database(database: &Sealed<TenantDatabase>) -> ();
+        change insert_database_account(
+            database: &Sealed<TenantDatabase>,
+            account: &Sealed<Account>,
+            key: &Sealed<Credential>,
+            commit: Commit,
+        ) -> Committed;
+        change update_database(
+            database: &Sealed<TenantDatabase>,
+            commit: Option<Commit>,
+        ) -> ();
+        change update_database_account(
+            database: &Sealed<TenantDatabase>,
+            account: &Sealed<Account>,
+            commit: Commit,
+        ) -> Committed;
+        change delete_database(
+            root: AccountId,
+            account: AccountId,
+            version: u64,
+            commit: Commit,
+        ) -> ();
+        read find_database(
+            root: AccountId,
+            account: AccountId,
+        ) -> Option<Unverified<TenantDatabase>>;
+        read find_any_database(account: AccountId) -> Option<Unverified<TenantDatabase>>;
+        read list_databases_of(
+            root: AccountId,
+            accounts: &[AccountId],
+        ) -> Listed<TenantDatabase>;
+        read list_databases(
+            root: Option<AccountId>,
+            after: Option<AccountId>,
+            limit: u32,
+        ) -> Listed<TenantDatabase>;
+        read list_due_databases(now: Timestamp, limit: u32) -> Listed<TenantDatabase>;
+        read count_managed_databases() -> Vec<(Box<str>, u64)>;
     }
     AuditStore {
         change insert_audit_event(commit: Commit) -> Committed;

@@ -1,5 +1,6 @@
 //! The operator's own paths: served on the socket in the data directory, to whoever owns it.
 
+pub(crate) mod databases;
 pub(crate) mod nodes;
 pub(crate) mod organizations;
 pub(crate) mod platform_keys;

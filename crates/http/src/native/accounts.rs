@@ -20,7 +20,7 @@ use tenantry_core::accounts::{
     Profile,
 };
 use tenantry_core::clock::Timestamp;
-use tenantry_core::database::{DatabaseParts, DatabasePort, NewDatabase};
+use tenantry_core::database::{DatabaseParts, DatabasePort, DedicatedDatabase, NewDatabase};
 use tenantry_core::error::{Error, Kind, Problem, Violation};
 use tenantry_core::ids::AccountId;
 use tenantry_core::json;
@@ -71,7 +71,7 @@ pub(crate) async fn find(
     PathSegment(id): PathSegment,
 ) -> Result<Response, Refusal> {
     let id = AccountId::parse_any(&id).map_err(|_| Error::NotFound(Kind::Account))?;
-    let account = state.plane.find_account(&context, id).await?;
+    let account = state.plane.find_whole_account(&context, id).await?;
     Ok(reply::json(StatusCode::OK, reply::JSON, &encode_account(&account)?))
 }
 
@@ -145,7 +145,26 @@ fn decode_profile(profile: api::Profile, violations: &mut Violations) -> Profile
     profile
 }
 
-fn decode_database(database: &api::Database, violations: &mut Violations) -> Option<NewDatabase> {
+fn decode_database(
+    database: &api::Database,
+    violations: &mut Violations,
+) -> Option<DedicatedDatabase> {
+    if database.managed == Some(true) {
+        let api::Database { managed: _, host, port, name, user, password } = database;
+        let named = [
+            ("database.host", host.is_some()),
+            ("database.port", port.is_some()),
+            ("database.name", name.is_some()),
+            ("database.user", user.is_some()),
+            ("database.password", password.is_some()),
+        ];
+        // The operator's server says all of it.
+        let before = violations.0.len();
+        for (field, _) in named.iter().filter(|(_, named)| *named) {
+            violations.take::<()>(field, Err(Problem::ServerSet));
+        }
+        return (violations.0.len() == before).then_some(DedicatedDatabase::Managed);
+    }
     let port = match database.port {
         None => None,
         Some(number) => Some(violations.take("database.port", DatabasePort::from_number(number))?),
@@ -157,7 +176,8 @@ fn decode_database(database: &api::Database, violations: &mut Violations) -> Opt
         user: database.user.as_deref(),
         password: database.password.as_deref(),
     };
-    NewDatabase::parse(&parts).map_err(|more| violations.0.extend(more)).ok()
+    let new = NewDatabase::parse(&parts).map_err(|more| violations.0.extend(more)).ok();
+    new.map(DedicatedDatabase::Brought)
 }
 
 fn decode_first_key(

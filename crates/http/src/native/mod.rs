@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod bulk;
 pub(crate) mod client_keys;
+pub(crate) mod databases;
 mod effective;
 pub(crate) mod import;
 pub(crate) mod keys;

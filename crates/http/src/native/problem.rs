@@ -5,7 +5,7 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tenantry_api::problem::{FieldProblem, Problem};
-use tenantry_core::error::{Conflict, Denial, Error, Unauthenticated, Violation};
+use tenantry_core::error::{Conflict, DatabaseRefusal, Denial, Error, Unauthenticated, Violation};
 
 const MEDIA: &str = "application/problem+json";
 
@@ -160,7 +160,12 @@ fn describe_core(error: &Error) -> Description {
         Error::RateLimited { .. } | Error::RatesExceeded(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited")
         }
-        Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not_implemented"),
+        Error::Database(refusal) => database_refusal(*refusal),
+        Error::DialsExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+        Error::TenantDatabaseUnavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "tenant_database_unavailable")
+        }
+        Error::MigrationFailed { .. } => (StatusCode::CONFLICT, "migration_failed"),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Error::OutcomeUnknown(_) => (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"),
@@ -176,6 +181,21 @@ fn describe_core(error: &Error) -> Description {
         error => error.to_string(),
     };
     (status, code, detail)
+}
+
+const fn database_refusal(refusal: DatabaseRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        DatabaseRefusal::HostNotAllowed => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "db_host_not_allowed")
+        }
+        DatabaseRefusal::Unreachable => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "tenant_database_unreachable")
+        }
+        DatabaseRefusal::Exists => (StatusCode::CONFLICT, "database_exists"),
+        DatabaseRefusal::Rights => (StatusCode::UNPROCESSABLE_ENTITY, "database_rights_missing"),
+        DatabaseRefusal::NotOffered => (StatusCode::UNPROCESSABLE_ENTITY, "database_not_offered"),
+        DatabaseRefusal::Failed => (StatusCode::SERVICE_UNAVAILABLE, "tenant_database_failed"),
+    }
 }
 
 const fn denial_code(denial: &Denial) -> &'static str {
@@ -206,6 +226,8 @@ const fn conflict_code(conflict: Conflict) -> &'static str {
         Conflict::GivenAway => "concurrency_given_away",
         Conflict::Provisioning => "account_provisioning",
         Conflict::NotActive => "organization_not_active",
+        Conflict::DatabaseGiven => "database_credentials_given",
+        Conflict::Rotating => "database_rotating",
         Conflict::IdempotencyKeyReused => "idempotency_key_reused",
         Conflict::IdempotencyKeyInUse | Conflict::Repeated => "idempotency_key_in_use",
         Conflict::KeyRevoked => "key_revoked",

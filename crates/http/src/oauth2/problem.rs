@@ -94,14 +94,16 @@ fn describe_core(error: &Error) -> Description {
         | Error::SecretAlreadyDelivered { .. }
         | Error::LimitReached { .. }
         | Error::LeaseEnded
+        | Error::Database(_)
+        | Error::MigrationFailed { .. }
         | Error::ConcurrencyExceeded { .. } => (StatusCode::CONFLICT, INVALID_REQUEST),
         Error::RateLimited { .. }
         | Error::CallsExceeded { .. }
         | Error::RatesExceeded(_)
+        | Error::DialsExceeded { .. }
         | Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, UNAVAILABLE),
-        Error::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, INVALID_REQUEST),
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error"),
-        Error::Unavailable(_) | Error::OutcomeUnknown(_) => {
+        Error::Unavailable(_) | Error::TenantDatabaseUnavailable | Error::OutcomeUnknown(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
         }
         Error::Integrity { .. } | Error::Internal(_) => {

@@ -83,7 +83,7 @@ fn accounts(part: &mut Part) {
                 "All fields of the contract; `api_key` is shown once",
             )
             .repeatable()
-            .refuses(&[(501, "A database of the account's own is asked for")])
+            .refuses(&[(429, "Too many databases were asked for in a minute")])
     });
     part.call(Get, "/sub-accounts/all", (Caller::Key, "List sub-accounts"), |call| {
         numbered(call)

@@ -1,10 +1,12 @@
 //! The command line.
 
 mod audit;
+mod databases;
 mod resources;
 mod usage;
 
 pub(crate) use audit::{Audit, AuditList, AuditVerify};
+pub(crate) use databases::{Databases, MigrateDatabases};
 pub(crate) use resources::{Accounts, At, Keys, NewAccount, NewKey, ServiceAccounts, Wait};
 pub(crate) use usage::Usage;
 
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     /// Service accounts: machine identities with client id and secrets
     #[command(subcommand)]
     ServiceAccounts(ServiceAccounts),
+    /// Databases of sub-accounts' own
+    #[command(subcommand)]
+    Databases(Databases),
     /// What accounts took, in verifications and in calls
     Usage(Usage),
     /// The audit trail: who did what, and whether somebody changed the record of it

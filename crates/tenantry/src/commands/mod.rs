@@ -5,6 +5,7 @@ mod accounts;
 mod audit;
 mod backup;
 mod backup_key;
+mod databases;
 mod doctor;
 mod keys;
 mod lost;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
                 Command::Accounts(command) => accounts::run(&config, command).await,
                 Command::Keys(command) => keys::run(&config, command).await,
                 Command::ServiceAccounts(command) => service_accounts::run(&config, command).await,
+                Command::Databases(command) => databases::run(&config, command).await,
                 Command::Usage(asked) => usage::run(&config, asked).await,
                 Command::Audit(command) => audit::run(&config, command).await,
                 Command::Nodes(nodes) => nodes::run(&config, &nodes).await,

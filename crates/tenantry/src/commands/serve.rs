@@ -1,5 +1,6 @@
 //! `serve`
 
+mod databases;
 mod seal;
 mod shared;
 mod tokens;
@@ -220,6 +221,7 @@ fn chores(plane: &Arc<Plane>) -> JoinSet<()> {
     chores.spawn(probe_writes(plane.clone()));
     chores.spawn(sweep(plane.clone()));
     chores.spawn(tokens::keep(plane.clone()));
+    chores.spawn(databases::keep(plane.clone()));
     chores.spawn(sweep_leases(plane.clone()));
     chores.spawn(shared::give_uses_back(plane.clone()));
     chores

@@ -99,6 +99,11 @@ impl DatabaseConfig {
         }
     }
 
+    /// The hosts of the database with their ports.
+    pub(super) fn hosts(&self) -> Vec<(String, u16)> {
+        tenantry_backends::postgres::hosts(&self.url)
+    }
+
     /// What makes this process one of the plane's nodes.
     #[must_use]
     pub fn membership(&self, rng: &dyn Rng) -> Membership {

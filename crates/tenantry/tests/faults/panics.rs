@@ -105,6 +105,7 @@ fn app(store: Arc<Interposed<SqliteStore, Panicking>>) -> App {
     let realms = Realms::new(&material, false, Vec::new()).expect("the built-in realm");
     let plane = Plane::new(Parts {
         meters: None,
+        database_servers: None,
         store,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

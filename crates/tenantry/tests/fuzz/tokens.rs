@@ -25,6 +25,7 @@ fn plane() -> (tempfile::TempDir, Plane, String) {
     let store = SqliteStore::open(&SqliteOptions::new(folder.path(), clock.now()));
     let plane = Plane::new(Parts {
         meters: None,
+        database_servers: None,
         store: Arc::new(store.expect("a store")),
         clock,
         rng,

@@ -57,6 +57,11 @@ fn event(route: &Route) -> Option<&'static str> {
         ("POST", "/v1/realms") => "realm.created",
         ("DELETE", "/v1/realms/{id}") => "realm.deleted",
         ("POST", "/oauth2/revoke") => "token.revoked",
+        ("POST", "/v1/accounts/{id}/database/credentials") => "database.connected",
+        ("POST", "/v1/accounts/{id}/database/rotate") => "database.rotated",
+        ("POST", "/operator/databases/{id}/migrate") => "database.migrated",
+        // The same keys under another one: nothing that anybody has becomes something else.
+        ("POST", "/operator/databases/rewrap") => return None,
         ("POST", "/operator/signing-keys") => "signing_key.created",
         ("POST", "/operator/initialize" | "/operator/organizations") => "organization.created",
         ("POST", "/operator/organizations/{id}/entitlement") => "entitlement.taken",
@@ -66,6 +71,15 @@ fn event(route: &Route) -> Option<&'static str> {
     };
     Some(event)
 }
+
+/// Routes that answer where a customer has a server: `tests/databases/` has them.
+const NEED_A_SERVER: [&str; 5] = [
+    "/v1/accounts/{id}/database",
+    "/v1/accounts/{id}/database/credentials",
+    "/v1/accounts/{id}/database/rotate",
+    "/operator/databases/{id}",
+    "/operator/databases/{id}/migrate",
+];
 
 /// A request that the route carries out, and its caller's token where it has one.
 async fn perform(app: &TestApp, route: &Route) -> u16 {
@@ -143,6 +157,7 @@ async fn perform(app: &TestApp, route: &Route) -> u16 {
             String::new(),
             json!({ "tenant": app.organization.uuid, "role": "viewer", "ttl_seconds": 60 }),
         ),
+        "/operator/databases/rewrap" => (String::new(), json!({})),
         "/operator/platform-keys" => (String::new(), json!({ "name": "p" })),
         _ => (String::new(), Value::Null),
     };
@@ -232,7 +247,7 @@ fn event_count(app: &TestApp, route: &Route) -> i64 {
 
 #[tokio::test]
 async fn every_route_answers_its_caller_and_writes_one_audit_event_where_it_changes_something() {
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| !NEED_A_SERVER.contains(&route.path)) {
         let app = TestApp::start().await;
         let status = perform(&app, route).await;
         // The one route that can succeed only once was used up when the app started.

@@ -125,6 +125,7 @@ fn path(route: &Route, things: &Things) -> String {
         path if path.starts_with("/api/v1/api_keys/{id}") => &things.key,
         path if path.starts_with("/api/v1/admin/service-account/{id}") => &things.of_tenant,
         path if path.starts_with("/operator/organizations/{id}") => &things.account,
+        path if path.starts_with("/operator/databases/{id}") => &things.account,
         path if path.contains("{id}") => panic!("{path} has an id and no case"),
         _ => "",
     };

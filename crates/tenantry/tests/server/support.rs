@@ -42,6 +42,7 @@ impl Running {
         let material = SecretsMaterial::generate(&SystemRng).expect("secrets");
         let plane = Arc::new(Plane::new(Parts {
             meters: None,
+            database_servers: None,
             store: Arc::new(store.expect("a store")),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),

@@ -93,6 +93,12 @@ impl Traced {
         let folder = tempfile::tempdir().expect("a directory");
         let mut site = Site::new(folder.path());
         site.options.extend(["--otlp-endpoint", url, "--trace-sample", sample].map(str::to_owned));
+        // Of which nobody answers, so that a request fails.
+        let settings = folder.path().join("tenantry.toml");
+        let away = "[[database_servers]]\nname = \"away\"\nhost = \"127.0.0.1\"\nport = 1\n\
+             user = \"u\"\npassword-env = \"PATH\"\n";
+        std::fs::write(&settings, away).expect("written");
+        site.options.extend(["--config".to_owned(), settings.display().to_string()]);
         site.options.extend(["--metrics-listen", "127.0.0.1:0"].map(str::to_owned));
         site.environment.push(("NO_PROXY".to_owned(), "*".into()));
         let server = site.start();

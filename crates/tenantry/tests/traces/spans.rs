@@ -20,8 +20,7 @@ const KNOWN: [&str; 7] = [
 fn a_request_is_a_server_span_named_by_its_method_and_route() {
     let collector = Collector::start();
     let mut traced = Traced::start(&collector.url, "1");
-    let tenancy = r#"{"name":"d","multi_tenant":true,"db_host":"db.example.com","db_port":5432,
-        "db_name":"d","db_user":"u","db_password":"p"}"#;
+    let tenancy = r#"{"name":"d","database":{"managed":true}}"#;
     let key = format!("{{\"key\":\"{}\"}}", traced.credentials.master);
     let question = format!("{{\"key\":\"{}\",\"permissions\":[]}}", traced.credentials.master);
     let account = "/v1/accounts/acc_1ChJtYekYs4eivSZWdZF2J";
@@ -33,7 +32,7 @@ fn a_request_is_a_server_span_named_by_its_method_and_route() {
         ("id", "GET", account, "", "GET /v1/accounts/{id}", 404),
         ("nowhere", "GET", "/v1/Ada", "", "GET", 404),
         ("made-up", "ADA", "/v1/whoami", "", "HTTP", 405),
-        ("failed", "POST", "/sub-accounts/create", tenancy, "POST /sub-accounts/create", 501),
+        ("failed", "POST", "/v1/accounts", tenancy, "POST /v1/accounts", 503),
     ];
     for (id, method, path, body, _, status) in requests {
         assert_eq!(traced.send(id, method, path, &[], body), status, "{id}");

@@ -1,6 +1,7 @@
 //! Every seal: which rows are what their writer wrote?
 
 use super::{Finding, Findings, Inspection};
+use crate::rows::{database_columns, read_database};
 use crate::sqlite::errors::from_sqlite;
 use crate::sqlite::rows;
 use rusqlite::{Row, params};
@@ -41,6 +42,12 @@ const CLIENT_SETTINGS: &str =
 const REALMS: &str = "SELECT rowid, id, root_id, name, issuer, settings, created_at, row_mac
      FROM realms WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 
+const TENANT_DATABASES: &str = concat!(
+    "SELECT rowid, ",
+    database_columns!(),
+    " FROM tenant_databases WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+);
+
 const AUDIT_EVENTS: &str =
     "SELECT rowid, id, root_id, at, actor_kind, actor_id, action, target_kind,
          target_id, facts, request_id, address, mac
@@ -69,6 +76,7 @@ impl Inspection {
         sweep(SIGNING_KEYS, &|row| rows::read_signing_key(row, 1)?.open(secrets).map(drop))?;
         sweep(CLIENT_SETTINGS, &|row| rows::read_client_settings(row, 1)?.open(secrets).map(drop))?;
         sweep(REALMS, &|row| rows::read_realm(row, 1)?.open(secrets).map(drop))?;
+        sweep(TENANT_DATABASES, &|row| read_database(row, 1)?.open(secrets).map(drop))?;
         sweep(AUDIT_EVENTS, &|row| rows::read_audit_event(row, 1)?.open(secrets).map(drop))?;
         Ok(findings)
     }

@@ -161,7 +161,7 @@ fn describe_core(error: &Error) -> Description {
         }
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "insufficient_permissions", "Forbidden"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
-        Error::Invalid(_) => {
+        Error::Invalid(_) | Error::Database(_) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed")
         }
         Error::Parameter(_) => (StatusCode::BAD_REQUEST, "invalid_parameter", "Bad request"),
@@ -185,14 +185,13 @@ fn describe_core(error: &Error) -> Description {
         }
         Error::LeaseEnded => (StatusCode::GONE, "lease_ended", "Gone"),
         Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, "usage_exceeded", "Limit exceeded"),
-        Error::RateLimited { .. } | Error::RatesExceeded(_) => {
+        Error::RateLimited { .. } | Error::RatesExceeded(_) | Error::DialsExceeded { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests")
         }
-        Error::NotImplemented(_) => {
-            (StatusCode::NOT_IMPLEMENTED, "not_implemented", "Not implemented")
-        }
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full", "Storage full"),
-        Error::Unavailable(_) => {
+        Error::Unavailable(_)
+        | Error::TenantDatabaseUnavailable
+        | Error::MigrationFailed { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
         }
         Error::OutcomeUnknown(_) => {

@@ -96,7 +96,7 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::AmbiguousCredentials => invalid("Ambiguous credentials"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "Insufficient permissions", "FORBIDDEN"),
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found", "INVALID_REQUEST"),
-        Error::Invalid(_) | Error::Parameter(_) => invalid("Invalid request"),
+        Error::Invalid(_) | Error::Parameter(_) | Error::Database(_) => invalid("Invalid request"),
         Error::Malformed(message) => invalid(message),
         Error::Conflict(Conflict::IdempotencyKeyReused) => {
             invalid("Idempotency-Key was used with another body")
@@ -115,8 +115,11 @@ fn describe_core(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::RateLimited { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts", "RATE_LIMITED")
         }
-        Error::NotImplemented(_) => {
-            (StatusCode::NOT_IMPLEMENTED, "Not implemented", "INVALID_REQUEST")
+        Error::DialsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Limit reached", "RATE_LIMITED")
+        }
+        Error::TenantDatabaseUnavailable | Error::MigrationFailed { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "Server error", "SERVER_ERROR")
         }
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Server error", "SERVER_ERROR"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Server error", "SERVER_ERROR"),

@@ -24,7 +24,7 @@ pub(crate) async fn find(
     PathSegment(id): PathSegment,
 ) -> Result<Response, Refusal> {
     let found = state.plane.find_sub_account(&context, parse(&id)?).await?;
-    let reply = encode(&found.account, &found.root, None)?;
+    let reply = encode(&found.account, &found.root, found.database.as_ref())?;
     Ok(reply::json(StatusCode::OK, reply::JSON, &reply))
 }
 

@@ -11,10 +11,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use tenantry_core::accounts::{
-    Account, AccountLimits, ConcurrentCalls, CreatedAccount, Entitlement, FirstKey, NewAccount,
-    NewPlacement, Profile,
+    Account, AccountLimits, AccountStatus, ConcurrentCalls, CreatedAccount, Entitlement, FirstKey,
+    NewAccount, NewPlacement, Profile,
 };
-use tenantry_core::database::{DatabaseParts, DatabasePort, NewDatabase};
+use tenantry_core::database::{
+    DatabaseParts, DatabasePassword, DatabasePort, DedicatedDatabase, NewDatabase, TenantDatabase,
+};
 use tenantry_core::error::{Error, Problem, Violation};
 use tenantry_core::json::Json;
 use tenantry_core::limits;
@@ -31,8 +33,13 @@ pub(crate) async fn create(
 ) -> Result<Response, Refusal> {
     let new = decode(&body.value)?;
     let encode = |created: &CreatedAccount| {
-        let CreatedAccount { account, root, secret, .. } = created;
-        reply::keepable(StatusCode::OK, reply::JSON, &encode(account, root, Some(secret.reveal()))?)
+        let CreatedAccount { account, root, secret, database, .. } = created;
+        let mut reply = encode(account, root, database.as_ref().map(|created| &created.database))?;
+        reply.api_key = Some(secret.reveal());
+        // To whoever sent it, and nobody else.
+        let password = database.as_ref().and_then(|created| created.password.as_ref());
+        reply.db_password = password.map(DatabasePassword::reveal);
+        reply::keepable(StatusCode::OK, reply::JSON, &reply)
     };
     once(&state, &context, &attempt, &body.bytes, &encode, async |once| {
         state.plane.create_account(&context, new, once).await
@@ -60,7 +67,8 @@ fn decode(body: &Json) -> Result<NewAccount, Error> {
         }
     };
     let placement = if own_database {
-        decode_database(body, &mut violations).map(NewPlacement::Dedicated)
+        let database = decode_database(body, &mut violations);
+        database.map(|database| NewPlacement::Dedicated(DedicatedDatabase::Brought(database)))
     } else {
         // The contract's own example sends database fields with `multi_tenant: false`: they are
         // neither looked at nor kept.
@@ -159,7 +167,7 @@ pub(crate) struct Reply<'a> {
     #[schema(required)]
     db_name: Option<&'a str>,
     #[schema(required)]
-    db_port: Option<&'a str>,
+    db_port: Option<String>,
     #[schema(required)]
     db_user: Option<&'a str>,
     #[schema(required)]
@@ -169,29 +177,34 @@ pub(crate) struct Reply<'a> {
     created_at: String,
     #[schema(format = DateTime)]
     updated_at: String,
+    /// `provisioning` while its database is being made, and its key refuses until then; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
 }
 
-/// A sub-account under `root`, with its key's plaintext where that was just made.
+/// A sub-account under `root`, without its secrets.
 pub(super) fn encode<'a>(
     account: &'a Account,
     root: &Account,
-    api_key: Option<&'a str>,
+    database: Option<&'a TenantDatabase>,
 ) -> Result<Reply<'a>, Error> {
+    let provisioning = account.status == AccountStatus::Provisioning;
     let time = |at| reply::format(at, "%Y-%m-%dT%H:%M:%SZ");
     Ok(Reply {
         id: account.id.to_uuid(),
         name: account.name.as_str(),
         user_id: account.created_by.to_uuid(),
         organization_id: root.id.to_uuid(),
-        api_key,
-        multi_tenant: false,
-        db_host: None,
-        db_name: None,
-        db_port: None,
-        db_user: None,
+        api_key: None,
+        multi_tenant: database.is_some(),
+        db_host: database.map(|database| database.host.as_str()),
+        db_name: database.map(|database| database.name.as_str()),
+        db_port: database.map(|database| database.port.get().to_string()),
+        db_user: database.map(|database| database.user.as_str()),
         db_password: None,
         allow_concurrent_calls: account.limits.effective_concurrent_calls(&root.limits).get(),
         created_at: time(account.created_at)?,
         updated_at: time(account.updated_at)?,
+        status: provisioning.then(|| account.status.as_str()),
     })
 }

@@ -55,7 +55,7 @@ fn encode(item: &ListedSubAccount) -> Item<'_> {
         organization_id: item.account.root().to_uuid(),
         api_key: None,
         api_key_start: item.key_start.as_ref().map(Start::as_str),
-        multi_tenant: false,
+        multi_tenant: item.dedicated,
         allow_concurrent_calls: item.concurrent_calls.get(),
     }
 }

@@ -5,7 +5,7 @@ use crate::reply;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tenantry_core::error::{Conflict, Denial, Error, Violation};
+use tenantry_core::error::{Conflict, DatabaseRefusal, Denial, Error, Violation};
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
@@ -115,8 +115,12 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         Error::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many failed attempts"),
         Error::RatesExceeded(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
         Error::UsesExceeded => (StatusCode::TOO_MANY_REQUESTS, "No uses are left"),
-        Error::NotImplemented(_) => {
-            (StatusCode::NOT_IMPLEMENTED, "A separate database is not available yet")
+        Error::Database(refusal) => database_refusal(*refusal),
+        Error::DialsExceeded { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Too many databases were asked for")
+        }
+        Error::TenantDatabaseUnavailable | Error::MigrationFailed { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The sub-account's database is unavailable")
         }
         Error::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "Storage is full"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Service unavailable"),
@@ -128,6 +132,25 @@ fn describe_core(error: &Error) -> (StatusCode, String) {
         }
     };
     (status, message.to_owned())
+}
+
+/// What the contract calls validation is 400 here.
+const fn database_refusal(refusal: DatabaseRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        DatabaseRefusal::HostNotAllowed => (StatusCode::BAD_REQUEST, "db_host is not allowed"),
+        DatabaseRefusal::Unreachable => (
+            StatusCode::BAD_REQUEST,
+            "The database cannot be reached, or does not take db_user and db_password",
+        ),
+        DatabaseRefusal::Exists => {
+            (StatusCode::CONFLICT, "The database exists and cannot be taken over")
+        }
+        DatabaseRefusal::Rights => (StatusCode::BAD_REQUEST, "db_user may not make the database"),
+        DatabaseRefusal::NotOffered => (StatusCode::BAD_REQUEST, "db_host is required"),
+        DatabaseRefusal::Failed => {
+            (StatusCode::SERVICE_UNAVAILABLE, "The database could not be made")
+        }
+    }
 }
 
 const fn denied(denial: &Denial) -> &'static str {

@@ -22,7 +22,7 @@ pub(super) fn describe(part: &mut Part) {
                     "The account, and the key's secret, shown once",
                 )
                 .repeatable()
-                .refuses(&[(501, "A database of the account's own is asked for")])
+                .refuses(&[(429, "Too many databases were asked for in a minute")])
         },
     );
     part.call(

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod databases;
 mod keys;
 mod leases;
 mod others;
@@ -21,6 +22,7 @@ pub(super) fn describe() -> Part {
     let about = "Tenantry's own API. Refusals are RFC 9457 documents with a stable `code`.";
     let mut part = Part::new::<Problem>("native", about, "application/problem+json", 422);
     accounts::describe(&mut part);
+    databases::describe(&mut part);
     keys::describe(&mut part);
     leases::describe(&mut part);
     service_accounts::describe(&mut part);

@@ -29,6 +29,7 @@ use tenantry_backends::testing::{Database as SharedDatabase, Server};
 use tenantry_core::Plane;
 use tenantry_core::clock::{Clock as _, ManualClock, Timestamp};
 use tenantry_core::cluster::{Followed, Membership};
+use tenantry_core::database::DatabaseServers;
 use tenantry_core::dialling::DialRules;
 use tenantry_core::leads::NodeId;
 use tenantry_core::plane::{Parts, Policy};
@@ -69,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) max_staleness: Option<Duration>,
     /// Issuers beside the built-in one.
     pub(crate) realms: Vec<Realm>,
+    /// What reaches the servers of tenant databases.
+    pub(crate) database_servers: Option<Arc<dyn DatabaseServers>>,
 }
 
 impl Default for Settings {
@@ -81,6 +84,7 @@ impl Default for Settings {
             access_log_sample: 1,
             max_staleness: None,
             realms: Vec::new(),
+            database_servers: None,
         }
     }
 }
@@ -127,7 +131,8 @@ impl TestApp {
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::at(Timestamp::from_micros(START)));
-        let (store, database) = open(&settings, dir.path(), &clock).await;
+        // In a box: what it takes to start is more than a test's own future should hold.
+        let (store, database) = Box::pin(open(&settings, dir.path(), &clock)).await;
         let rng = Arc::new(SeededRng::new(7));
         let material = SecretsMaterial::generate(&*rng).expect("secrets");
         let realms = Realms::new(&material, settings.local_platform_wide, settings.realms);
@@ -136,6 +141,7 @@ impl TestApp {
         let store = Arc::new(Interposed { store, between: LostReply::default() });
         let parts = Parts {
             meters: None,
+            database_servers: settings.database_servers,
             store: store.clone(),
             clock: clock.clone(),
             rng,
@@ -162,7 +168,7 @@ impl TestApp {
         };
         let app = App::new(plane.clone(), options);
         let organization =
-            create_organization(&app, "/operator/initialize", "Acme Corporation").await;
+            Box::pin(create_organization(&app, "/operator/initialize", "Acme Corporation")).await;
         let secrets = Secrets::new(&material);
         Self { app, plane, store, secrets, clock, dir, database, organization }
     }
@@ -177,6 +183,7 @@ impl TestApp {
         let material = SecretsMaterial::generate(&SeededRng::new(7)).expect("secrets");
         Plane::new(Parts {
             meters: None,
+            database_servers: None,
             store: self.store.clone(),
             clock: self.clock.clone(),
             rng: Arc::new(SeededRng::new(8)),

@@ -1,4 +1,4 @@
-//! A database of a sub-account's own: what a caller may say about it.
+//! What a caller may say about a database of a sub-account's own.
 
 use crate::error::{Problem, Violation};
 use crate::limits;
@@ -86,7 +86,11 @@ fn take<'a, T>(
 pub struct DatabaseHost(Box<str>);
 
 impl DatabaseHost {
-    fn parse(text: &str) -> Result<Self, Problem> {
+    /// From a text. Names are kept in small letters, since they are the same in any (RFC 4343).
+    ///
+    /// # Errors
+    /// [`Problem::TooLarge`], [`Problem::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.len() > limits::DATABASE_HOST_BYTES_MAX {
             return Err(Problem::TooLarge(limits::DATABASE_HOST_BYTES_MAX));
         }
@@ -94,11 +98,19 @@ impl DatabaseHost {
             // A name whose last label is a number is an IPv4 address in disguise (`127.1`,
             // `0x7f.1`, `2130706433`): resolvers disagree about it, so it is neither.
             && !text.rsplit('.').next().is_some_and(looks_numeric);
-        if is_name || text.parse::<IpAddr>().is_ok() {
-            Ok(Self(text.into()))
-        } else {
-            Err(Problem::Malformed)
+        if is_name {
+            return Ok(Self(text.to_ascii_lowercase().into()));
         }
+        match text.parse::<IpAddr>() {
+            Ok(address) => Ok(Self(address.to_canonical().to_string().into())),
+            Err(_) => Err(Problem::Malformed),
+        }
+    }
+
+    /// The address, where it is one and no name.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.parse().ok()
     }
 
     /// The text.
@@ -151,6 +163,12 @@ impl DatabasePort {
         }
         Self::from_number(text.parse().map_err(|_| Problem::Malformed)?)
     }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
 }
 
 /// A database's or role's name that needs no more than quoting: a letter or underscore, then up to
@@ -159,7 +177,11 @@ impl DatabasePort {
 pub struct DatabaseIdentifier(Box<str>);
 
 impl DatabaseIdentifier {
-    fn parse(text: &str) -> Result<Self, Problem> {
+    /// From a text.
+    ///
+    /// # Errors
+    /// [`Problem::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
         let rest = bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-'));
@@ -188,11 +210,22 @@ impl DatabaseIdentifier {
     }
 }
 
-/// A root password. Erased when dropped.
+/// A role's password. Erased when dropped.
+#[derive(Clone)]
 pub struct DatabasePassword(Zeroizing<String>);
 
+impl std::fmt::Debug for DatabasePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabasePassword")
+    }
+}
+
 impl DatabasePassword {
-    fn parse(text: &str) -> Result<Self, Problem> {
+    /// From a text.
+    ///
+    /// # Errors
+    /// [`Problem::Blank`], [`Problem::TooLarge`], [`Problem::ForbiddenCharacter`].
+    pub fn parse(text: &str) -> Result<Self, Problem> {
         if text.is_empty() {
             return Err(Problem::Blank);
         }
