@@ -177,7 +177,7 @@ async fn perform(app: &App, route: &Route, caller: Caller<'_>) -> (u16, Value) {
             json!({ "keys": [{ "hash": hash }] })
         }
         "/operator/tokens" => json!({ "tenant": tenant, "role": "r", "ttl_seconds": 60 }),
-        "/operator/platform-keys" => json!({}),
+        "/operator/platform-keys" | "/operator/databases/rewrap" => json!({}),
         "/operator/organizations/{id}/suspended" => json!({ "suspended": false }),
         "/operator/organizations/{id}/entitlement" => {
             json!({ "entitlement": "sub_accounts", "given": true })
