@@ -11,3 +11,4 @@ mod rotation;
 mod shared;
 mod stolen;
 mod support;
+mod tenants;

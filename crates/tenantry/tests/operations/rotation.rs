@@ -100,7 +100,9 @@ fn nodes_are_of_one_plane_from_step_to_step_and_no_further() {
     refused(&retired);
     let nodes = [&made, &added].map(|secrets| start(secrets).expect("of the plane"));
     refused(&retired);
-    nodes.into_iter().for_each(crate::support::Server::end);
+    for node in nodes {
+        node.end();
+    }
     // From then on whoever was never told of it is no longer let in.
     let node = start(&promoted).expect("of the plane");
     refused(&made);

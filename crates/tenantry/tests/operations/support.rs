@@ -121,7 +121,7 @@ impl Site {
         printed.read_line(&mut line).expect("its output");
         let address = line.trim_end().rsplit('/').next().unwrap_or_default().to_owned();
         if line.starts_with("Tenantry is serving") {
-            return Ok(Server { child, address });
+            return Ok(Server { child, address, log });
         }
         assert_eq!(child.wait().expect("its end").code(), Some(1), "{line}");
         let mut told = String::new();
@@ -211,13 +211,17 @@ impl Sealed<'_> {
 pub(crate) struct Server {
     child: Child,
     address: String,
+    log: std::fs::File,
 }
 
 impl Server {
-    /// Lets it end in order.
-    pub(crate) fn end(mut self) {
+    /// Lets it end in order. What it logged.
+    pub(crate) fn end(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a running server");
         assert!(self.child.wait().expect("its end").success());
+        let mut logged = String::new();
+        self.log.rewind().and_then(|()| self.log.read_to_string(&mut logged)).expect("the log");
+        logged
     }
 
     /// A POST with a key. Status and body.
