@@ -11,6 +11,7 @@
 
 mod clock;
 mod controls;
+mod databases;
 mod hello;
 mod history;
 mod keys;
@@ -55,6 +56,9 @@ enum Command {
     Postgres(postgres::Postgres),
     /// Measures leases and rate limits against the same rows in SQLite and by pgbench, and writes the result
     Leases(leases::Leases),
+    /// Measures tenants' databases: their schema against psql, and others' calls while half of them are away;
+    /// and writes the result
+    Databases(databases::Databases),
     /// Makes a store with that many keys, or finds the one that is there
     Prepare {
         /// Sub-accounts, a key each
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
         Command::Tokens(tokens) => tokens.run(),
         Command::Postgres(postgres) => postgres.run(),
         Command::Leases(leases) => leases.run(),
+        Command::Databases(databases) => databases.run(),
         Command::Prepare { keys, stores } => prepare::store(&stores, keys).map(|_| ()),
         Command::Hello { port } => hello::serve(port),
         Command::Load(loose) => loose.run(),

@@ -180,6 +180,24 @@ impl<'a> Requests<'a> {
         Self { text, holes, fill, expected, units: 1, follow: None }
     }
 
+    /// Drawn accounts.
+    pub(crate) fn account(bearer: &str, ids: &'a [String], draw: Draw) -> Self {
+        let mark = mark('~', ids.first().map_or(0, String::len));
+        let text = format!(
+            "GET /v1/accounts/{mark} HTTP/1.1\r\nHost: localhost\r\n\
+             Authorization: Bearer {bearer}\r\n\r\n"
+        )
+        .into_bytes();
+        let expected = Expected {
+            status: 200,
+            begins: br#"{"id":"acc_"#,
+            holds: br#""status":"active""#,
+            times: 1,
+        };
+        let holes = find_all(&text, &mark);
+        Self { text, holes, fill: Fill::Token(ids, draw), expected, units: 1, follow: None }
+    }
+
     fn same(text: Vec<u8>, expected: Expected) -> Self {
         Self { text, holes: Vec::new(), fill: Fill::Nothing, expected, units: 1, follow: None }
     }

@@ -42,6 +42,13 @@ impl Server {
         Self::start(command, address)
     }
 
+    /// Starts a release server by a command that says all but where it listens.
+    pub(crate) fn of(mut command: Command) -> Outcome<Self> {
+        let address = free_address()?;
+        command.args(["--listen", &address.to_string()]);
+        Self::start(command, address)
+    }
+
     /// Starts the control.
     pub(crate) fn hello() -> Outcome<Self> {
         let address = free_address()?;
@@ -131,6 +138,11 @@ pub(crate) fn arguments(binary: &Path, given: &[String]) -> Outcome<Vec<String>>
 
 /// The status of one request on a connection of its own.
 pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> Outcome<u16> {
+    reply(address, request).map(|(status, _)| status)
+}
+
+/// Status and body of one request on a connection of its own.
+pub(crate) fn reply(address: SocketAddr, request: &[u8]) -> Outcome<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(request)?;
@@ -138,7 +150,8 @@ pub(crate) fn ask(address: SocketAddr, request: &[u8]) -> Outcome<u16> {
     let mut block = [0; 4096];
     loop {
         if let Some(reply) = reply::parse(&bytes).map_err(|_| "a reply that is none")? {
-            return Ok(reply.status);
+            bytes.truncate(reply.end);
+            return Ok((reply.status, bytes.split_off(reply.body)));
         }
         match stream.read(&mut block)? {
             0 => return Err("a reply that breaks off".into()),

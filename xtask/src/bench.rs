@@ -22,7 +22,7 @@ pub(crate) fn measure(root: &Path, arguments: &[&str]) -> TaskResult {
                 command.arg("--peer-node").arg(node).arg("--peer-script").arg(script);
             }
         }
-        ["postgres" | "leases", ..] => {
+        ["postgres" | "leases" | "databases", ..] => {
             command.args(arguments);
         }
         _ => {
