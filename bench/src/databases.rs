@@ -50,10 +50,12 @@ enum Scenario {
 impl Scenario {
     /// Nothing serves while these run.
     const SCHEMA: [Self; 4] = [Self::Migrate(1), Self::Migrate(8), Self::Psql(1), Self::Psql(8)];
-    const SERVED: [Self; 6] = [
+    const SERVED: [Self; 8] = [
+        Self::Records(Far::Rests),
         Self::Records(Far::Answers),
         Self::Records(Far::Refuses),
         Self::Records(Far::IsSilent),
+        Self::Verify(Far::Rests),
         Self::Verify(Far::Answers),
         Self::Verify(Far::Refuses),
         Self::Verify(Far::IsSilent),
@@ -65,9 +67,11 @@ impl Scenario {
             Self::Migrate(_) => "migrate --all, 8 at once",
             Self::Psql(1) => "psql, one after the other",
             Self::Psql(_) => "psql, 8 at once",
+            Self::Records(Far::Rests) => "others' records, nothing else",
             Self::Records(Far::Answers) => "others' records, all answer",
             Self::Records(Far::Refuses) => "others' records, half are away",
             Self::Records(Far::IsSilent) => "others' records, half are silent",
+            Self::Verify(Far::Rests) => "verify, nothing else",
             Self::Verify(Far::Answers) => "verify, all answer",
             Self::Verify(Far::Refuses) => "verify, half are away",
             Self::Verify(Far::IsSilent) => "verify, half are silent",
@@ -140,11 +144,11 @@ impl Databases {
 
 /// What the rows add up to, and what is wanted of it.
 fn figures(rows: &[Row]) -> Vec<Figure> {
-    use Far::{Answers, IsSilent, Refuses};
+    use Far::{Answers, IsSilent, Refuses, Rests};
     use Scenario::{Migrate, Psql, Records, Verify};
     type Of = fn(&Row) -> Vec<f64>;
     let quiet = Some(Wanted::AtMost(1.2));
-    let wanted: [(&str, Of, [Scenario; 2], Option<Wanted>); 7] = [
+    let wanted: [(&str, Of, [Scenario; 2], Option<Wanted>); 11] = [
         (
             "migrate, 8 at once / psql",
             Row::rates,
@@ -172,6 +176,30 @@ fn figures(rows: &[Row]) -> Vec<Figure> {
             [Verify(IsSilent), Verify(Answers)],
             quiet,
         ),
+        (
+            "records, half away / nothing else, p99",
+            Row::p99,
+            [Records(Refuses), Records(Rests)],
+            quiet,
+        ),
+        (
+            "records, half silent / nothing else, p99",
+            Row::p99,
+            [Records(IsSilent), Records(Rests)],
+            quiet,
+        ),
+        (
+            "verify, half away / nothing else, p99",
+            Row::p99,
+            [Verify(Refuses), Verify(Rests)],
+            quiet,
+        ),
+        (
+            "verify, half silent / nothing else, p99",
+            Row::p99,
+            [Verify(IsSilent), Verify(Rests)],
+            quiet,
+        ),
     ];
     let figure = |(name, of, pair, wanted): (&str, Of, [Scenario; 2], Option<Wanted>)| {
         let values = pair.map(|scenario| rows.iter().find(|row| row.name == scenario.name()));
@@ -195,6 +223,9 @@ mod tests {
             Scenario::Records(Far::Answers) | Scenario::Verify(Far::Answers) => {
                 Sample { p99_micros: Some(100.0), ..Sample::of_rate(1.0) }
             }
+            Scenario::Records(Far::Rests) | Scenario::Verify(Far::Rests) => {
+                Sample { p99_micros: Some(50.0), ..Sample::of_rate(1.0) }
+            }
             Scenario::Records(Far::Refuses) | Scenario::Verify(Far::IsSilent) => {
                 Sample { p99_micros: Some(110.0), ..Sample::of_rate(1.0) }
             }
@@ -208,6 +239,6 @@ mod tests {
         };
         let rows: Vec<Row> = Scenario::SCHEMA.iter().chain(&Scenario::SERVED).map(row).collect();
         let shown: Vec<f64> = figures(&rows).iter().map(|figure| figure.value).collect();
-        assert_eq!(shown, [3.0, 0.5, 2.0, 1.1, 0.9, 0.9, 1.1]);
+        assert_eq!(shown, [3.0, 0.5, 2.0, 1.1, 0.9, 0.9, 1.1, 2.2, 1.8, 1.8, 2.2]);
     }
 }

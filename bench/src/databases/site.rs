@@ -32,6 +32,8 @@ const FILES: u32 = 3;
 /// What the server of the one half does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Far {
+    /// Nobody asks it.
+    Rests,
     Answers,
     /// It is stopped: connections are refused.
     Refuses,
@@ -185,13 +187,14 @@ impl Site {
     ) -> Outcome<Sample> {
         let server = self.serve()?;
         match far {
-            Far::Answers => {}
+            Far::Rests | Far::Answers => {}
             Far::Refuses => self.far.stop(Shutdown::Immediate),
             Far::IsSilent => self.signal(Signal::STOP)?,
         }
         let (address, over) = (server.address, AtomicBool::new(false));
         let sample = std::thread::scope(|scope| {
-            for number in 0..OTHERS {
+            let others = if far == Far::Rests { 0 } else { OTHERS };
+            for number in 0..others {
                 let (over, master) = (&over, &*self.master);
                 scope.spawn(move || ask_on(address, (master, accounts), number, over));
             }
@@ -200,7 +203,7 @@ impl Site {
             sample
         });
         match far {
-            Far::Answers => {}
+            Far::Rests | Far::Answers => {}
             Far::Refuses => self.far.start(),
             Far::IsSilent => self.signal(Signal::CONT)?,
         }
