@@ -17,6 +17,9 @@ pub const USUAL_PORT: u16 = 5432;
 /// Who may come in, where there is TLS: over the network nobody without it.
 const ADMITTED: &str = "local all all trust\nhostssl all all all trust\n";
 
+/// Who may come in, where it speaks TLS and wants a password.
+const ADMITTED_BY_BOTH: &str = "local all all trust\nhostssl all all all scram-sha-256\n";
+
 /// Who may come in, where there is no TLS: over the network whoever proves a password.
 const ADMITTED_BY_PASSWORD: &str = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
 
@@ -134,6 +137,15 @@ impl Postgres {
         }
         self.port = crate::ports::take();
         self.settings.extend(["listen_addresses=127.0.0.1".to_owned(), "ssl=on".to_owned()]);
+    }
+
+    /// Lets nobody in over TLS who does not prove by SCRAM that they know a password, and logs who came.
+    ///
+    /// # Panics
+    /// Where that cannot be written.
+    pub fn want_passwords(&mut self) {
+        write_for_servers(&self.data().join("pg_hba.conf"), ADMITTED_BY_BOTH);
+        self.settings.push("log_connections=on".to_owned());
     }
 
     /// Listens on loopback without TLS from its next start, to whoever proves by SCRAM that they know a

@@ -60,6 +60,18 @@ impl Server {
         Self::run(postgres)
     }
 
+    /// The same, where who comes has to know a password too.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_with_tls_and_passwords(programs: &Path, certificate: &str, key: &str) -> Self {
+        let mut postgres = Postgres::make(programs, Durability::None);
+        postgres.serve_tls(certificate, key);
+        postgres.want_passwords();
+        Self::run(postgres)
+    }
+
     /// A server that listens on loopback without TLS, to whoever proves a password; of which customers
     /// name databases.
     ///

@@ -9,3 +9,4 @@ mod provisioning;
 mod records;
 mod schema;
 mod support;
+mod tls;
