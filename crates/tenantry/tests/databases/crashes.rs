@@ -2,8 +2,7 @@
 //! account is active, or failed and nothing is left of it, and what was a customer's is as it was.
 //!
 //! Died is: the future is dropped, at every call of a server and of the store, before it and after it,
-//! as a process that is killed drops it. Seen failing with the step not looking at what is there
-//! (`make_database` without the look for its name), and with `clean` leaving the roles.
+//! as a process that is killed drops it. Seen failing with `clean` leaving the roles.
 
 use crate::provisioning::text;
 use crate::support::{Customer, May, Settings, TestApp, made_for_tenants, own_site};
