@@ -88,8 +88,8 @@ pub(crate) fn run(root: &Path, name: Option<&str>) -> TaskResult {
     // And on a database that nodes share.
     if tools.has(POSTGRES) {
         let mut command = cargo(root);
-        command.args(["test", "--package", "tenantry", "--test", "http"]).args(name);
-        tools.name_to(&mut command);
+        command.args(["test", "--package", "tenantry", "--test", "http", "--test", "databases"]);
+        tools.name_to(command.args(name));
         process::run(command.env("TENANTRY_TEST_DATABASE", "postgres"))?;
     }
     // Traces are in no other build.

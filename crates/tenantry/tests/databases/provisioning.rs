@@ -1,8 +1,6 @@
 //! A sub-account with a database that is made for it.
 
-use crate::support::{
-    Customer, May, Settings, TestApp, is_in_files, made_for_tenants, own_site, sites,
-};
+use crate::support::{Customer, May, Settings, TestApp, made_for_tenants, own_site, sites};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -203,8 +201,9 @@ async fn case_76_without_multi_tenant_nothing_is_dialled_and_nothing_kept() {
     let nobody = listener.accept().expect_err("nobody came");
     assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
     for canary in ["canary_name", "canary_user", "canary_password"] {
-        assert!(!is_in_files(app.dir.path(), canary), "{canary}");
+        assert!(!app.store_holds(canary), "{canary}");
     }
+    assert!(app.store_holds("alpha-007"), "what is there is found");
 }
 
 #[tokio::test]
@@ -232,7 +231,7 @@ async fn case_73_78_no_password_is_anywhere_in_clear_and_no_other_reply_has_one(
         assert_eq!(shown["db_host"], "127.0.0.1");
         assert!(shown["db_password"].is_null());
         for secret in [customer.password.as_str(), text(&role, "password")] {
-            assert!(!is_in_files(app.dir.path(), secret));
+            assert!(!app.store_holds(secret));
             assert!(!site.log().contains(secret));
         }
     }

@@ -1,7 +1,7 @@
 //! Profile and metadata, which live in the account's own database and only there.
 
 use crate::provisioning::text;
-use crate::support::{Customer, May, Settings, TestApp, is_in_files, operator, own_site, sites};
+use crate::support::{Customer, May, Settings, TestApp, operator, own_site, sites};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn profile_and_metadata_are_read_and_written_there_and_stored_nowhere_else
             [&account["profile"], &account["metadata"]]
         );
         for canary in ["canary-company", "canary-plan"] {
-            assert!(!is_in_files(app.dir.path(), canary), "{canary}");
+            assert!(!app.store_holds(canary), "{canary}");
         }
         let change =
             json!({ "name": "beta", "profile": { "city": "Delft" }, "metadata": { "a": 1 } });

@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tenantry_backends::postgres::{PostgresOptions, PostgresStore};
 use tenantry_backends::sqlite::{SqliteOptions, SqliteStore};
 use tenantry_backends::tenant::dial::DialSettings;
 use tenantry_backends::tenant::servers::TenantServers;
-use tenantry_backends::testing::Server;
+use tenantry_backends::testing::{Database, Server};
 use tenantry_core::Plane;
 use tenantry_core::accounts::NewOrganization;
 use tenantry_core::actor::{Actor, Context, OperatorActor};
@@ -157,7 +158,9 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) servers: Arc<dyn DatabaseServers>,
-    pub(crate) dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+    /// The plane's own, where it is on PostgreSQL.
+    shared: Option<Database>,
     /// The master key.
     pub(crate) key: String,
     /// A server of the test's own.
@@ -178,8 +181,7 @@ pub(crate) fn operator() -> Context {
 impl TestApp {
     pub(crate) async fn start(settings: Settings) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(&SqliteOptions::new(dir.path(), SystemClock.now()));
-        let store: Arc<dyn Store> = Arc::new(store.expect("a store"));
+        let (store, shared) = open_store(dir.path()).await;
         let servers: Arc<dyn DatabaseServers> =
             Arc::new(TenantServers::new(settings.dialling).expect("servers"));
         let secrets = Arc::new(SecretsMaterial::generate(&SystemRng).expect("secrets"));
@@ -194,7 +196,8 @@ impl TestApp {
         let made = plane.initialize(&operator(), new, Once::unkept()).await.expect("made");
         let key = made.secret.reveal().to_owned();
         let app = App::new(plane.clone(), Options::default());
-        Self { app, plane, store, clock, servers, dir, key, site: None, policy, secrets }
+        let site = None;
+        Self { app, plane, store, clock, servers, dir, shared, key, site, policy, secrets }
     }
 
     /// Another node on the same store; `store` and `servers` may have something before them.
@@ -304,12 +307,42 @@ impl TestApp {
         body
     }
 
+    /// Whether a text is anywhere in the plane's own store, as it is on disk.
+    pub(crate) fn store_holds(&self, text: &str) -> bool {
+        let Some(shared) = &self.shared else { return is_in_files(self.dir.path(), text) };
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()";
+        let tables = shared.query(tables).expect("tables");
+        assert!(tables.len() > 10, "{}", tables.len());
+        let hex = text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        tables.iter().any(|table| {
+            // And what is in bytes, of which the text is their hex digits.
+            let sql = format!(
+                "SELECT 1 FROM {} AS a, jsonb_each_text(to_jsonb(a)) AS c
+                 WHERE strpos(c.value, $t${text}$t$) > 0 OR c.value LIKE '%{hex}%' LIMIT 1",
+                table.get::<_, &str>(0),
+            );
+            !shared.query(&sql).expect("rows").is_empty()
+        })
+    }
+
     /// How many accounts and databases there are.
     pub(crate) async fn counts(&self) -> (usize, usize) {
         let (_, accounts) = self.get("/v1/accounts?limit=100").await;
         let databases = self.store.list_databases(None, None, 1000).await.expect("a list");
         (accounts["data"].as_array().expect("a list").len(), databases.len())
     }
+}
+
+/// The plane's own store; on PostgreSQL where `TENANTRY_TEST_DATABASE=postgres`.
+async fn open_store(dir: &std::path::Path) -> (Arc<dyn Store>, Option<Database>) {
+    let now = SystemClock.now();
+    if std::env::var_os("TENANTRY_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
+        let database = Server::shared().expect("PostgreSQL, since it is asked for").database();
+        let store = PostgresStore::open(&PostgresOptions::new(database.url(), now)).await;
+        return (Arc::new(store.expect("a store")), Some(database));
+    }
+    let store = SqliteStore::open(&SqliteOptions::new(dir, now));
+    (Arc::new(store.expect("a store")), None)
 }
 
 fn plane(
@@ -332,7 +365,7 @@ fn plane(
 }
 
 /// Whether a text is in any file of a directory.
-pub(crate) fn is_in_files(dir: &std::path::Path, text: &str) -> bool {
+fn is_in_files(dir: &std::path::Path, text: &str) -> bool {
     let entries = std::fs::read_dir(dir).expect("a directory").flatten();
     entries.map(|entry| entry.path()).any(|path| {
         if path.is_dir() {
